@@ -1,1 +1,13 @@
+//! The words every part of Greenroom shares: positions, tokens, events at rest, the clock.
+//!
+//! No I/O, no spawning, no decisions. Everything depends on this crate, so it stays small.
 
+mod clock;
+mod event;
+mod position;
+mod token;
+
+pub use clock::{Clock, SystemClock, TestClock};
+pub use event::{StateKey, StoredEvent, TransactionKey};
+pub use position::StreamPosition;
+pub use token::{PageToken, SyncToken, TokenError, TokenSigner};

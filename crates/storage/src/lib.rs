@@ -1,1 +1,33 @@
+//! The contract with the database, in Matrix's terms: one trait per subject, no SQL.
+//!
+//! Every method that writes is one act: it is committed whole, together with its place in the
+//! stream, before it returns, or not at all. Every method that reads sees at least everything
+//! that was announced when it was called.
 
+mod account_data;
+mod accounts;
+mod devices;
+mod directory;
+mod error;
+mod filters;
+mod members;
+mod profiles;
+mod receipts;
+mod rooms;
+mod state;
+mod timeline;
+mod uia;
+
+pub use account_data::{AccountDataEntry, AccountDataStore};
+pub use accounts::{Account, AccountStore, NewAccount, Registration, RegistrationToken};
+pub use devices::{Device, DeviceStore, NewSession, Refresh, Session, TokenHash};
+pub use directory::{DirectoryStore, PublicRoom, PublicRoomsPage, PublicRoomsQuery};
+pub use error::StorageError;
+pub use filters::FilterStore;
+pub use members::{Member, MemberStore, MemberCounts, RoomMembership};
+pub use profiles::{Profile, ProfileStore};
+pub use receipts::{Receipt, ReceiptStore};
+pub use rooms::{Append, Appended, NewRoom, RedactedEvent, RoomHeadRow, RoomStore};
+pub use state::{StateStore, StateVersion};
+pub use timeline::{Direction, TimelineStore};
+pub use uia::{UiaSession, UiaStore};

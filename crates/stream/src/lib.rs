@@ -1,1 +1,97 @@
+//! What has changed, in order: how the parts of the server learn of each other's acts.
+//!
+//! The writer is the only source of [`Change`]s. It announces them after their commit, in stream
+//! order, and observers are told before the act is acknowledged: who has read the answer to a
+//! send will find the event in a sync. Typing and presence never touch the database; their
+//! sources announce an [`EphemeralChange`] instead.
 
+mod change;
+mod ephemeral;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use greenroom_model::StreamPosition;
+
+pub use change::{Change, ChangeKind, MembershipChange};
+pub use ephemeral::{
+    EphemeralChange, PresenceSource, PresenceStatus, SyncPresence, TypingSource, TypingUsers,
+};
+
+/// Somebody who wants to know what was committed.
+///
+/// Observers run on the writer's thread, one after the other, between a commit and its answers:
+/// they update memory or enqueue, and return. They must not block and must not panic.
+pub trait ChangeObserver: Send + Sync {
+    /// These changes are committed. They come in stream order, each exactly once.
+    fn changed(&self, changes: &[Change]);
+
+    /// Typing or presence has changed. May be called from any thread.
+    fn ephemeral_changed(&self, _change: &EphemeralChange) {}
+}
+
+/// The announced end of the stream, and everyone who listens to it.
+#[derive(Clone, Default)]
+pub struct ChangeStream {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    announced: AtomicI64,
+    observers: OnceLock<Vec<Arc<dyn ChangeObserver>>>,
+}
+
+impl fmt::Debug for ChangeStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChangeStream").field("announced", &self.position()).finish_non_exhaustive()
+    }
+}
+
+impl ChangeStream {
+    /// A stream nobody listens to yet, at the start.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the observers, in the order in which they are told. The first call counts: wiring
+    /// happens once, before the first change.
+    pub fn observe(&self, observers: Vec<Arc<dyn ChangeObserver>>) {
+        // A second call would be a mistake in the wiring; the first set stays.
+        let _ = self.inner.observers.set(observers);
+    }
+
+    /// Everything up to here is committed, and every observer knows it.
+    #[must_use]
+    pub fn position(&self) -> StreamPosition {
+        StreamPosition(self.inner.announced.load(Ordering::Acquire))
+    }
+
+    /// Tells the observers, then lets readers see the new position. Only the writer calls this,
+    /// from one thread, after a commit.
+    pub fn announce(&self, position: StreamPosition, changes: &[Change]) {
+        if !changes.is_empty() {
+            for observer in self.observers() {
+                observer.changed(changes);
+            }
+        }
+        self.inner.announced.fetch_max(position.0, Ordering::AcqRel);
+    }
+
+    /// Tells the observers of a change that is not stored.
+    pub fn announce_ephemeral(&self, change: &EphemeralChange) {
+        for observer in self.observers() {
+            observer.ephemeral_changed(change);
+        }
+    }
+
+    fn observers(&self) -> &[Arc<dyn ChangeObserver>] {
+        self.inner.observers.get().map_or(&[], Vec::as_slice)
+    }
+}
