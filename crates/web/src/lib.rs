@@ -1,0 +1,1 @@
+//! The static pages: the example application and the login fallback.

@@ -1,0 +1,1 @@
+//! What the manifests, the maps and the migration trees must agree on.
