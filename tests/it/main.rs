@@ -1,1 +1,10 @@
-//! The flow tests: one file per subject, each a user's story over HTTP.
+//! The flow tests: one file per subject, each test a user's story that sees only HTTP.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test reports by panicking"
+)]
+
+mod server;
+mod tutorial;
