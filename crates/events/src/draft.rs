@@ -1,0 +1,232 @@
+//! From what somebody wants to send to a signed PDU.
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use ruma::{
+    CanonicalJsonObject, CanonicalJsonValue, EventId, MilliSecondsSinceUnixEpoch, OwnedEventId,
+    OwnedRoomId, OwnedUserId, canonical_json::redact_content_in_place, events::TimelineEventType,
+    room_version_rules::EventIdFormatVersion, signatures,
+};
+use serde_json::value::to_raw_value;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    EventError, EventSigner, Pdu, RoomVersion, check,
+    envelope::{Envelope, Signature},
+};
+
+/// The greatest `depth` that canonical JSON can write: 2^53 − 1.
+const MAX_DEPTH: u64 = (1 << 53) - 1;
+
+/// What somebody wants to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Who.
+    pub sender: OwnedUserId,
+    /// The event's type, as on the wire.
+    pub event_type: String,
+    /// For a state event, its state key.
+    pub state_key: Option<String>,
+    /// Its content.
+    pub content: CanonicalJsonObject,
+    /// For a redaction, the event it is about. It goes where the room version keeps it.
+    pub redacts: Option<OwnedEventId>,
+    /// A time other than now, for those who may set one.
+    pub origin_server_ts_override: Option<MilliSecondsSinceUnixEpoch>,
+}
+
+/// An event that another one names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRef {
+    /// Its ID.
+    pub event_id: OwnedEventId,
+    /// Its reference hash in unpadded base64: room versions 1 and 2 name events with it.
+    pub reference_hash: Option<String>,
+}
+
+impl EventRef {
+    /// How events of this room version name `pdu`.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError::Broken`] if a version 1 or 2 event cannot be hashed.
+    pub fn to(pdu: &Pdu, version: &RoomVersion) -> Result<Self, EventError> {
+        let reference_hash = if version.event_id_in_event() {
+            let object: CanonicalJsonObject = crate::json::parse_object(&pdu.json)
+                .map_err(|error| EventError::Broken(error.to_string().into()))?;
+            let hash = signatures::reference_hash(&object, &version.rules)
+                .map_err(|error| EventError::Broken(error.to_string().into()))?;
+            Some(hash)
+        } else {
+            None
+        };
+        Ok(Self {
+            event_id: pdu.event_id.clone(),
+            reference_hash,
+        })
+    }
+}
+
+/// Where in the room a new event goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The room; `None` for the create event of a version 12 room, whose ID is not known before.
+    pub room_id: Option<OwnedRoomId>,
+    /// The events it follows: at most 20.
+    pub prev_events: Vec<EventRef>,
+    /// The events that allow it: at most 10.
+    pub auth_events: Vec<EventRef>,
+    /// One more than the greatest depth of `prev_events`.
+    pub depth: u64,
+}
+
+/// Makes a PDU: hashed, signed, with its ID.
+///
+/// Checks sizes and nothing else: what clients send goes through [`check::content`] before, and
+/// whether the room allows it is asked with the PDU ([`crate::auth::authorize`]).
+///
+/// # Errors
+///
+/// [`EventError::TooLarge`] if the event or one of its fields is over its limit;
+/// [`EventError::Broken`] if `place` does not fit the room version.
+pub fn build(
+    draft: Draft,
+    place: &Place,
+    version: &RoomVersion,
+    signer: &EventSigner,
+    now: MilliSecondsSinceUnixEpoch,
+) -> Result<Pdu, EventError> {
+    let Draft {
+        sender,
+        event_type,
+        state_key,
+        mut content,
+        redacts,
+        ..
+    } = draft;
+    check::field_sizes(&event_type, state_key.as_deref(), &sender)?;
+    let nameless_room = version.room_id_is_create_hash() && event_type == "m.room.create";
+    if nameless_room != place.room_id.is_none() {
+        return Err(EventError::Broken(
+            "only a version 12 create event has no room ID".into(),
+        ));
+    }
+    let in_content = version.redacts_in_content();
+    if let Some(redacts) = redacts.as_ref().filter(|_| in_content) {
+        content.insert(
+            "redacts".to_owned(),
+            CanonicalJsonValue::String(redacts.to_string()),
+        );
+    }
+    let raw_content = to_raw_value(&content)?;
+    // Nothing that is certainly too large is worth hashing.
+    check::event_size(raw_content.get().len())?;
+    let origin_server_ts = draft.origin_server_ts_override.unwrap_or(now);
+    let pairs = version.event_id_in_event();
+    let random_id = pairs.then(|| EventId::new_v1(signer.server_name()));
+    let envelope = Envelope {
+        auth_events: &place.auth_events,
+        depth: place.depth.min(MAX_DEPTH),
+        event_id: random_id.as_ref().map(|id| id.as_str()),
+        origin_server_ts: origin_server_ts.get().into(),
+        prev_events: &place.prev_events,
+        redacts: redacts
+            .as_ref()
+            .filter(|_| !in_content)
+            .map(|id| id.as_str()),
+        room_id: place.room_id.as_ref().map(|id| id.as_str()),
+        sender: sender.as_str(),
+        state_key: state_key.as_deref(),
+        event_type: &event_type,
+        pairs,
+    };
+
+    let hashed = envelope.write(raw_content.get(), None, true, None)?;
+    let content_hash = STANDARD_NO_PAD.encode(Sha256::digest(&hashed));
+    let signed = {
+        let pruned = pruned_content(&event_type, content, version)?;
+        envelope.write(&pruned, Some(&content_hash), false, None)?
+    };
+    let signature = signer.sign(&signed);
+    let signature = Signature {
+        server_name: signer.server_name().as_str(),
+        key_id: signer.key_id(),
+        signature: &signature,
+    };
+    let json = envelope.write(
+        raw_content.get(),
+        Some(&content_hash),
+        true,
+        Some(&signature),
+    )?;
+    check::event_size(json.len())?;
+
+    let event_id = match random_id {
+        Some(event_id) => event_id,
+        // The reference hash covers the same bytes as the signature.
+        None => event_id_of_hash(&Sha256::digest(&signed), version)?,
+    };
+    let room_id = match &place.room_id {
+        Some(room_id) => room_id.clone(),
+        None => room_id_for_create(&event_id)?,
+    };
+    Ok(Pdu {
+        room_id,
+        event_type: TimelineEventType::from(event_type.as_str()),
+        type_name: event_type,
+        sender,
+        state_key,
+        origin_server_ts,
+        depth: place.depth.min(MAX_DEPTH),
+        prev_events: place
+            .prev_events
+            .iter()
+            .map(|event| event.event_id.clone())
+            .collect(),
+        auth_events: place
+            .auth_events
+            .iter()
+            .map(|event| event.event_id.clone())
+            .collect(),
+        redacts,
+        content: raw_content,
+        json: json.into(),
+        names_room: place.room_id.is_some(),
+        event_id,
+    })
+}
+
+/// The ID of the version 12 room that this create event opens.
+///
+/// # Errors
+///
+/// [`EventError::Broken`] if it is not the ID of such an event.
+pub fn room_id_for_create(event_id: &EventId) -> Result<OwnedRoomId, EventError> {
+    let hash = event_id.as_str().strip_prefix('$').unwrap_or_default();
+    OwnedRoomId::try_from(format!("!{hash}"))
+        .map_err(|error| EventError::Broken(error.to_string().into()))
+}
+
+fn event_id_of_hash(hash: &[u8], version: &RoomVersion) -> Result<OwnedEventId, EventError> {
+    let mut id = String::with_capacity(44);
+    id.push('$');
+    match version.rules.event_id_format {
+        EventIdFormatVersion::V1 | EventIdFormatVersion::V2 => {
+            STANDARD_NO_PAD.encode_string(hash, &mut id);
+        }
+        _ => URL_SAFE_NO_PAD.encode_string(hash, &mut id),
+    }
+    OwnedEventId::try_from(id).map_err(|error| EventError::Broken(error.to_string().into()))
+}
+
+/// What a redaction leaves of the content, as canonical JSON.
+fn pruned_content(
+    event_type: &str,
+    mut content: CanonicalJsonObject,
+    version: &RoomVersion,
+) -> Result<String, EventError> {
+    redact_content_in_place(&mut content, &version.rules.redaction, event_type);
+    Ok(serde_json::to_string(&content)?)
+}
