@@ -20,7 +20,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ephemeral", SUBSYSTEM),
     ("rooms", SUBSYSTEM),
     ("sync", SUBSYSTEM),
-    ("storage-sql", &["model", "storage"]),
+    // Its writer announces what it has committed.
+    ("storage-sql", &["model", "stream", "storage"]),
     (
         "api",
         &[
