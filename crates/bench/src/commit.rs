@@ -10,11 +10,14 @@ use diesel::prelude::*;
 
 use crate::error::{BenchError, Result};
 use crate::latency::Latencies;
+use schema::acts;
 
-diesel::table! {
-    acts (id) {
-        id -> BigInt,
-        body -> Text,
+mod schema {
+    diesel::table! {
+        acts (id) {
+            id -> BigInt,
+            body -> Text,
+        }
     }
 }
 
@@ -112,7 +115,7 @@ mod tests {
     #[test]
     fn every_commit_is_measured_and_nothing_is_left_behind() {
         let dir = tempfile::tempdir().expect("makes a directory");
-        let commits = measure(dir.path(), 5, Duration::from_secs(60)).expect("commits");
+        let commits = measure(dir.path(), 5, Duration::from_mins(1)).expect("commits");
         let counts = [
             commits.sqlite,
             commits.fdatasync,

@@ -44,15 +44,11 @@ fn list() {
 
 fn describe_machine(dir: &Path, json: Option<&Path>) -> Result<()> {
     let text = serde_json::to_string_pretty(&Machine::describe(dir)?)?;
-    match json {
-        Some(path) => {
-            fs::write(path, text).map_err(BenchError::io(format!("writing {}", path.display())))
-        }
-        None => {
-            println!("{text}");
-            Ok(())
-        }
-    }
+    let Some(path) = json else {
+        println!("{text}");
+        return Ok(());
+    };
+    fs::write(path, text).map_err(BenchError::io(format!("writing {}", path.display())))
 }
 
 /// Runs what the options ask for; `false` if a verification failed.

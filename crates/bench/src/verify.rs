@@ -53,7 +53,7 @@ impl Verdict {
                 match places.get(id.as_ref()).copied().flatten() {
                     None => verdict.lost += 1,
                     Some(place) if newest.is_some_and(|newest| place < newest) => {
-                        verdict.out_of_order += 1
+                        verdict.out_of_order += 1;
                     }
                     Some(place) => newest = Some(place),
                 }

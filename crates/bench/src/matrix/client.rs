@@ -1,6 +1,5 @@
 //! One logged-in client on one connection.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -148,12 +147,16 @@ impl Client {
     pub async fn joined_members(&mut self, room: &Room) -> Result<Vec<String>> {
         #[derive(Deserialize)]
         struct Joined {
-            joined: HashMap<String, serde::de::IgnoredAny>,
+            joined: serde_json::Map<String, serde_json::Value>,
         }
         let answer: Joined = self
             .json(Method::Get, &format!("{}/joined_members", room.path), b"")
             .await?;
-        Ok(answer.joined.into_keys().collect())
+        Ok(answer
+            .joined
+            .into_iter()
+            .map(|(user_id, _)| user_id)
+            .collect())
     }
 
     /// The rooms this user has joined.

@@ -21,7 +21,7 @@ use crate::verify::Verdict;
 /// sign that a sync is parked.
 const SETTLE: Duration = Duration::from_millis(50);
 /// The longest wait for all syncs of a round to be sent.
-const ROUND_LIMIT: Duration = Duration::from_secs(60);
+const ROUND_LIMIT: Duration = Duration::from_mins(1);
 
 /// A waiting client between two rounds.
 struct Receiver {

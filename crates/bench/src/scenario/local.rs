@@ -7,11 +7,11 @@ use crate::commit;
 use crate::error::{BenchError, Result};
 use crate::http::Method;
 use crate::latency::Latencies;
-use crate::measure::{Measurement, current, rest};
-use crate::outcome::Outcome;
+use crate::measure::{current, rest};
+use crate::outcome::{Outcome, ServerUse};
 
 /// The longest wait for a server's first answer.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// Resident memory of a server at rest.
 pub(super) async fn memory(bench: &Bench) -> Result<Outcome> {
@@ -19,10 +19,14 @@ pub(super) async fn memory(bench: &Bench) -> Result<Outcome> {
     let usage = current(&bench.options.pid)?
         .ok_or_else(|| BenchError::Setup("memory needs --pid".into()))?;
     let mut outcome = Outcome::new("look at memory", &[]);
-    Measurement::begin(&bench.options.pid)
-        .await?
-        .end(&mut outcome, 1, Latencies::default())
-        .await?;
+    outcome.operations = 1;
+    outcome.server = Some(ServerUse {
+        rss_before_kib: usage.rss_kib,
+        rss_after_kib: usage.rss_kib,
+        hwm_kib: usage.hwm_kib,
+        processes: usage.processes,
+        ..ServerUse::default()
+    });
     outcome.set("rss_mib", usage.rss_kib as f64 / 1024.0);
     Ok(outcome)
 }

@@ -21,7 +21,7 @@ use crate::verify::Verdict;
 /// The syncs' own timeout, in milliseconds: beyond what parking and measuring take.
 const TIMEOUT_MS: u64 = 300_000;
 /// The longest wait for all syncs to be sent.
-const PARK_LIMIT: Duration = Duration::from_secs(120);
+const PARK_LIMIT: Duration = Duration::from_mins(2);
 /// Requests on their way at once while parking, below what listen queues hold.
 const AT_ONCE: usize = 64;
 
