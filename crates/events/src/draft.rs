@@ -120,6 +120,15 @@ pub fn build(
             CanonicalJsonValue::String(redacts.to_string()),
         );
     }
+    let redacts = match content.get("redacts") {
+        // Clients may also send a redaction like any event, naming its target themselves.
+        Some(CanonicalJsonValue::String(target))
+            if redacts.is_none() && in_content && event_type == "m.room.redaction" =>
+        {
+            EventId::parse(target).ok()
+        }
+        _ => redacts,
+    };
     let raw_content = to_raw_value(&content)?;
     // Nothing that is certainly too large is worth hashing.
     check::event_size(raw_content.get().len())?;

@@ -18,6 +18,9 @@ pub enum EventError {
     /// The event's content does not have the shape its type demands: 400 `M_BAD_JSON`.
     #[error("{0}")]
     BadJson(Cow<'static, str>),
+    /// A value has its shape but is not one the specification allows: 400 `M_INVALID_PARAM`.
+    #[error("{0}")]
+    InvalidParam(Cow<'static, str>),
     /// No client may send this event: 403 `M_FORBIDDEN`.
     #[error("{0}")]
     Forbidden(Cow<'static, str>),

@@ -1,23 +1,30 @@
 //! What an event is: pure rules, no I/O and no clock.
 //!
 //! From a client's wish to a signed PDU ([`draft`], [`check`], [`sign`]), what a redaction leaves of
-//! it ([`redact`]), who may send it ([`auth`]) and see it ([`visibility`]), and how clients read it
-//! ([`client_format`], [`stripped`]).
+//! it ([`mod@redact`]), who may send it ([`auth`]) and see it ([`visibility`]), and how clients read
+//! it ([`client_format`], [`event_fields`], [`stripped`]).
 
 pub mod auth;
 pub mod check;
+pub mod client_format;
 pub mod draft;
 mod envelope;
 mod error;
+pub mod event_fields;
 pub mod json;
 pub mod pdu;
 pub mod redact;
 pub mod sign;
+pub mod stripped;
 pub mod version;
+pub mod visibility;
 
+pub use client_format::{ClientEvent, Format, Shape, Unsigned};
 pub use draft::{Draft, EventRef, Place, build, room_id_for_create};
 pub use error::EventError;
+pub use event_fields::EventFields;
 pub use json::{JsonError, MAX_NESTING};
 pub use pdu::Pdu;
 pub use sign::EventSigner;
 pub use version::RoomVersion;
+pub use visibility::VisibilityHistory;

@@ -1,13 +1,18 @@
-//! What a client may put into an event: sizes and the shape of content the server acts on.
+//! What a client may put into an event: sizes, and the shape of content the server acts on.
+
+mod content;
+mod power_levels;
 
 use ruma::UserId;
 
+pub use self::content::{canonical_aliases, content};
 use crate::EventError;
 
 /// The most bytes a PDU may have as canonical JSON with its signatures.
 ///
 /// "The complete event MUST NOT be larger than 65536 bytes, when formatted with the federation
 /// event format, including any signatures, and encoded as Canonical JSON."
+/// ([size limits](https://spec.matrix.org/v1.19/client-server-api/#size-limits))
 pub const MAX_EVENT_BYTES: usize = 65_536;
 
 /// The most bytes an event's type, its state key, and any identifier may have.

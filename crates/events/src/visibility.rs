@@ -1,0 +1,152 @@
+//! Who may see an event: the rules of [history visibility].
+//!
+//! [history visibility]: https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
+
+use greenroom_model::{StoredEvent, StreamPosition};
+use ruma::{
+    OwnedUserId, UserId,
+    events::room::{history_visibility::HistoryVisibility, member::MembershipState},
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The rule for one event, from the state of the room at that event.
+///
+/// `joined_later` is whether the reader joined the room at any point after the event was sent,
+/// whatever became of that. A visibility that is not understood counts as `shared`.
+#[must_use]
+pub fn may_see(
+    visibility: &HistoryVisibility,
+    membership: &MembershipState,
+    joined_later: bool,
+) -> bool {
+    match (visibility, membership) {
+        (HistoryVisibility::WorldReadable, _)
+        | (_, MembershipState::Join)
+        | (HistoryVisibility::Invited, MembershipState::Invite) => true,
+        (HistoryVisibility::Invited | HistoryVisibility::Joined, _) => false,
+        // `shared`, and what we do not understand.
+        (_, _) => joined_later,
+    }
+}
+
+/// All a room's history says about what one reader may see of it.
+#[derive(Clone, Debug)]
+pub struct VisibilityHistory {
+    reader: OwnedUserId,
+    /// In stream order. Before the first one it is `shared`.
+    visibility: Vec<(StreamPosition, HistoryVisibility)>,
+    /// In stream order. Before the first one it is `leave`.
+    memberships: Vec<(StreamPosition, MembershipState)>,
+    last_join: Option<StreamPosition>,
+}
+
+#[derive(Deserialize)]
+struct Content<'a> {
+    #[serde(borrow)]
+    content: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct VisibilityField {
+    history_visibility: HistoryVisibility,
+}
+
+#[derive(Deserialize)]
+struct MembershipField {
+    membership: MembershipState,
+}
+
+impl VisibilityHistory {
+    /// Reads the histories of two places in the room's state: its visibility, and the reader's
+    /// membership. Both in any order.
+    #[must_use]
+    pub fn new(
+        reader: &UserId,
+        visibility_events: &[StoredEvent],
+        member_events: &[StoredEvent],
+    ) -> Self {
+        let mut visibility: Vec<_> = visibility_events
+            .iter()
+            .map(|event| {
+                let field = content_of::<VisibilityField>(event);
+                let value = field.map_or(HistoryVisibility::Shared, |it| it.history_visibility);
+                (event.position, value)
+            })
+            .collect();
+        let mut memberships: Vec<_> = member_events
+            .iter()
+            .map(|event| {
+                let field = content_of::<MembershipField>(event);
+                (
+                    event.position,
+                    field.map_or(MembershipState::Leave, |it| it.membership),
+                )
+            })
+            .collect();
+        visibility.sort_by_key(|(position, _)| *position);
+        memberships.sort_by_key(|(position, _)| *position);
+        let last_join = memberships
+            .iter()
+            .rev()
+            .find(|(_, membership)| *membership == MembershipState::Join)
+            .map(|(position, _)| *position);
+        Self {
+            reader: reader.to_owned(),
+            visibility,
+            memberships,
+            last_join,
+        }
+    }
+
+    /// Whether the reader may see this event of the room.
+    ///
+    /// A change of visibility is seen by those whom the old or the new one lets see it; the
+    /// reader's own member events by their membership before or after.
+    #[must_use]
+    pub fn allows(&self, event: &StoredEvent) -> bool {
+        let at = event.position;
+        let joined_later = self.last_join.is_some_and(|joined| joined > at);
+        let may = |visibility, membership| may_see(visibility, membership, joined_later);
+        if event.is_state("m.room.history_visibility", "") {
+            let membership = self.membership_at(at);
+            return may(self.visibility_at(at.before()), membership)
+                || may(self.visibility_at(at), membership);
+        }
+        if event.is_state("m.room.member", self.reader.as_str()) {
+            let visibility = self.visibility_at(at);
+            return may(visibility, self.membership_at(at.before()))
+                || may(visibility, self.membership_at(at));
+        }
+        may(self.visibility_at(at), self.membership_at(at))
+    }
+
+    /// The reader's membership in the state that the event at `at` left; `leave` before the first.
+    #[must_use]
+    pub fn membership_at(&self, at: StreamPosition) -> &MembershipState {
+        latest(&self.memberships, at).unwrap_or(&MembershipState::Leave)
+    }
+
+    /// The room's visibility in the state that the event at `at` left; `shared` before the first.
+    #[must_use]
+    pub fn visibility_at(&self, at: StreamPosition) -> &HistoryVisibility {
+        latest(&self.visibility, at).unwrap_or(&HistoryVisibility::Shared)
+    }
+
+    /// Whether the reader has ever been joined.
+    #[must_use]
+    pub fn has_joined(&self) -> bool {
+        self.last_join.is_some()
+    }
+}
+
+/// The last value at or before `at`.
+fn latest<T>(values: &[(StreamPosition, T)], at: StreamPosition) -> Option<&T> {
+    let upto = values.partition_point(|(position, _)| *position <= at);
+    values.get(..upto)?.last().map(|(_, value)| value)
+}
+
+fn content_of<T: for<'de> Deserialize<'de>>(event: &StoredEvent) -> Option<T> {
+    let Content { content } = serde_json::from_slice(&event.json).ok()?;
+    serde_json::from_str(content.get()).ok()
+}
