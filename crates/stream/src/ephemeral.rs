@@ -66,8 +66,13 @@ pub trait PresenceSource: Send + Sync {
     /// The presence of `user_id`; `None` if the process knows nothing of them.
     fn presence(&self, user_id: &UserId) -> Option<PresenceStatus>;
 
-    /// A device of `user_id` syncs and says how it wants to be seen.
+    /// A device of `user_id` syncs and says how it wants to be seen. It stays so until
+    /// [`sync_ended`](Self::sync_ended), and a while longer in case the next sync follows.
     fn synced(&self, user_id: &UserId, set_presence: SyncPresence);
+
+    /// A sync that was announced by [`synced`](Self::synced), with the same presence, was
+    /// answered or given up. To be called exactly once for each, also when the request is dropped.
+    fn sync_ended(&self, user_id: &UserId, set_presence: SyncPresence);
 }
 
 /// The `set_presence` parameter of a sync.
