@@ -1,0 +1,239 @@
+//! Account data, global and per room.
+//!
+//! See [client config](https://spec.matrix.org/v1.19/client-server-api/#client-config).
+
+use std::sync::Arc;
+
+use greenroom_storage::AccountDataStore;
+use ruma::{RoomId, UserId};
+use serde_json::value::RawValue;
+
+use crate::{AccountDataSettings, AccountError, PushRules};
+
+/// The longest type, in bytes: account data is delivered as events, whose types end there.
+const MAX_TYPE_BYTES: usize = 255;
+const PUSH_RULES: &str = "m.push_rules";
+/// What the server manages itself. Clients read it like any other account data.
+const MANAGED: [&str; 2] = ["m.fully_read", PUSH_RULES];
+
+/// Reads and sets one's own account data.
+pub struct AccountDataService {
+    account_data: Arc<dyn AccountDataStore>,
+    settings: AccountDataSettings,
+}
+
+impl AccountDataService {
+    /// A service over this store.
+    #[must_use]
+    pub fn new(account_data: Arc<dyn AccountDataStore>, settings: AccountDataSettings) -> Self {
+        Self {
+            account_data,
+            settings,
+        }
+    }
+
+    /// Sets account data of one type, global (`room_id` is `None`) or of a room.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError::Forbidden`] for another user's, [`AccountError::ManagedByServer`] for
+    /// `m.fully_read` and `m.push_rules`, [`AccountError::BadJson`] if `content` is not an object,
+    /// [`AccountError::InvalidParam`] for a type over 255 bytes, [`AccountError::TooLarge`].
+    pub async fn set(
+        &self,
+        requester: &UserId,
+        user_id: &UserId,
+        room_id: Option<&RoomId>,
+        data_type: &str,
+        content: Box<RawValue>,
+    ) -> Result<(), AccountError> {
+        own(requester, user_id)?;
+        if let Some(data_type) = MANAGED.into_iter().find(|managed| *managed == data_type) {
+            return Err(AccountError::ManagedByServer { data_type });
+        }
+        if data_type.len() > MAX_TYPE_BYTES {
+            return Err(AccountError::InvalidParam(format!(
+                "a type of account data is at most {MAX_TYPE_BYTES} bytes long"
+            )));
+        }
+        check_object(&content)?;
+        let max_bytes = self.settings.max_content_bytes;
+        if content.get().len() > max_bytes {
+            return Err(AccountError::TooLarge { max_bytes });
+        }
+        Ok(self
+            .account_data
+            .set_account_data(user_id, room_id, data_type, content)
+            .await?)
+    }
+
+    /// Account data of one type, global (`room_id` is `None`) or of a room.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError::Forbidden`] for another user's, [`AccountError::NotFound`] if it was never
+    /// set.
+    pub async fn get(
+        &self,
+        requester: &UserId,
+        user_id: &UserId,
+        room_id: Option<&RoomId>,
+        data_type: &str,
+    ) -> Result<Box<RawValue>, AccountError> {
+        own(requester, user_id)?;
+        if room_id.is_none() && data_type == PUSH_RULES {
+            return Ok(PushRules::of(user_id).content());
+        }
+        self.account_data
+            .account_data(user_id, room_id, data_type)
+            .await?
+            .ok_or(AccountError::NotFound {
+                what: "account data",
+            })
+    }
+}
+
+/// Account data is private: nobody acts for anybody else.
+pub(crate) fn own(requester: &UserId, user_id: &UserId) -> Result<(), AccountError> {
+    if requester == user_id {
+        Ok(())
+    } else {
+        Err(AccountError::Forbidden)
+    }
+}
+
+pub(crate) fn check_object(content: &RawValue) -> Result<(), AccountError> {
+    if content.get().trim_start().starts_with('{') {
+        Ok(())
+    } else {
+        Err(AccountError::BadJson(
+            "the content must be a JSON object".to_owned(),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::{room_id, user_id};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{MemoryAccountData, raw};
+
+    fn alice() -> &'static UserId {
+        user_id!("@alice:localhost")
+    }
+
+    fn service() -> AccountDataService {
+        let settings = AccountDataSettings {
+            max_content_bytes: 32,
+            ..Default::default()
+        };
+        AccountDataService::new(Arc::new(MemoryAccountData::default()), settings)
+    }
+
+    async fn set(
+        service: &AccountDataService,
+        data_type: &str,
+        content: &str,
+    ) -> Result<(), AccountError> {
+        service
+            .set(alice(), alice(), None, data_type, raw(content))
+            .await
+    }
+
+    #[tokio::test]
+    async fn account_data_reads_back_byte_for_byte() {
+        let service = service();
+        // B02, B07: what no event may hold, account data may.
+        let content = r#"{"a":1.0,"b":1e300,"\u0000":[]}"#;
+        set(&service, "org.\u{0}.x", content).await.unwrap();
+        let read = service
+            .get(alice(), alice(), None, "org.\u{0}.x")
+            .await
+            .unwrap();
+        assert_eq!(read.get(), content);
+    }
+
+    #[tokio::test]
+    async fn a_room_does_not_inherit_global_account_data() {
+        let service = service();
+        let room = room_id!("!room:localhost");
+        set(&service, "org.example", "{}").await.unwrap();
+        let read = service
+            .get(alice(), alice(), Some(room), "org.example")
+            .await;
+        assert!(matches!(read, Err(AccountError::NotFound { .. })));
+        service
+            .set(
+                alice(),
+                alice(),
+                Some(room),
+                "org.example",
+                raw("{\"r\":1}"),
+            )
+            .await
+            .unwrap();
+        let read = service
+            .get(alice(), alice(), Some(room), "org.example")
+            .await
+            .unwrap();
+        assert_eq!(read.get(), "{\"r\":1}");
+    }
+
+    #[tokio::test]
+    async fn b48_what_the_server_manages_cannot_be_set() {
+        let service = service();
+        for data_type in ["m.fully_read", "m.push_rules"] {
+            for room in [None, Some(room_id!("!room:localhost"))] {
+                let outcome = service
+                    .set(alice(), alice(), room, data_type, raw("{}"))
+                    .await;
+                assert!(matches!(outcome, Err(AccountError::ManagedByServer { .. })));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn push_rules_read_like_other_account_data() {
+        let read = service()
+            .get(alice(), alice(), None, "m.push_rules")
+            .await
+            .unwrap();
+        let read: Value = serde_json::from_str(read.get()).unwrap();
+        assert_eq!(
+            read["global"]["override"][0]["rule_id"],
+            json!(".m.rule.master")
+        );
+    }
+
+    #[tokio::test]
+    async fn content_is_an_object_of_bounded_size() {
+        let service = service();
+        for content in ["[]", "null", "1", "\"{}\"", "true"] {
+            let outcome = set(&service, "t", content).await;
+            assert!(
+                matches!(outcome, Err(AccountError::BadJson(_))),
+                "{content}"
+            );
+        }
+        let outcome = set(&service, "t", r#"{"a":"xxxxxxxxxxxxxxxxxxxxxxxxxx"}"#).await;
+        assert!(matches!(
+            outcome,
+            Err(AccountError::TooLarge { max_bytes: 32 })
+        ));
+        set(&service, &"t".repeat(255), "{}").await.unwrap();
+        let outcome = set(&service, &"t".repeat(256), "{}").await;
+        assert!(matches!(outcome, Err(AccountError::InvalidParam(_))));
+    }
+
+    #[tokio::test]
+    async fn another_users_account_data_is_forbidden() {
+        let service = service();
+        let mallory = user_id!("@mallory:localhost");
+        let read = service.get(mallory, alice(), None, "t").await;
+        assert!(matches!(read, Err(AccountError::Forbidden)));
+        let write = service.set(mallory, alice(), None, "t", raw("{}")).await;
+        assert!(matches!(write, Err(AccountError::Forbidden)));
+    }
+}
