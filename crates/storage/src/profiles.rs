@@ -26,9 +26,7 @@ pub trait ProfileStore: Send + Sync {
     ) -> Result<bool, StorageError>;
 
     /// Users whose rooms have not all been told of their profile yet, with the version noted.
-    async fn pending_profile_changes(
-        &self,
-    ) -> Result<Vec<(ruma::OwnedUserId, u64)>, StorageError>;
+    async fn pending_profile_changes(&self) -> Result<Vec<(ruma::OwnedUserId, u64)>, StorageError>;
 
     /// The user's rooms know the profile of `version`. A newer note stays.
     async fn profile_change_done(&self, user_id: &UserId, version: u64)

@@ -1,6 +1,6 @@
 //! The write side of rooms. Only room actors (and room creation) append.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 use greenroom_model::{StateKey, StoredEvent, StreamPosition, TransactionKey};
@@ -92,18 +92,24 @@ pub struct RoomHeadRow {
     pub depth: u64,
 }
 
+/// An append on its way: resolves when it is committed and announced, or has failed.
+pub type Committed = Pin<Box<dyn Future<Output = Result<Appended, StorageError>> + Send>>;
+
 /// The write side of rooms, and what an actor needs to start.
 #[async_trait]
 pub trait RoomStore: Send + Sync {
     /// Writes one accepted event with all that it changes: state, memberships, the room's summary,
     /// the emptied event of a redaction, the transaction ID.
     ///
+    /// The append has its place in the queue when this returns: appends of a room reach the
+    /// database in the order of these calls, whenever their futures are polled.
+    ///
     /// # Errors
     ///
     /// [`StorageError::Conflict`] if the transaction ID was used for another event before,
     /// [`StorageError::StaleHead`] if an append that this one was built on has failed; nothing was
     /// written then.
-    async fn append(&self, append: Append) -> Result<Appended, StorageError>;
+    fn append(&self, append: Append) -> Committed;
 
     /// Writes a new room as one act.
     ///
@@ -136,8 +142,7 @@ pub trait RoomStore: Send + Sync {
     ) -> Result<Option<OwnedRoomId>, StorageError>;
 
     /// A room's version; `None` if there is no such room.
-    async fn room_version(&self, room_id: &RoomId)
-    -> Result<Option<RoomVersionId>, StorageError>;
+    async fn room_version(&self, room_id: &RoomId) -> Result<Option<RoomVersionId>, StorageError>;
 
     /// A local joined user who may invite, for a restricted join: the joined local members with
     /// the highest power come from the room's own state, so this only lists candidates.

@@ -45,6 +45,8 @@ pub trait TimelineStore: Send + Sync {
     async fn events(&self, event_ids: Vec<OwnedEventId>) -> Result<Vec<StoredEvent>, StorageError>;
 
     /// The position of a room's newest event; `None` if there is no such room.
-    async fn newest_position(&self, room_id: &RoomId)
-    -> Result<Option<StreamPosition>, StorageError>;
+    async fn newest_position(
+        &self,
+        room_id: &RoomId,
+    ) -> Result<Option<StreamPosition>, StorageError>;
 }

@@ -1,0 +1,263 @@
+//! Room aliases and the published room directory.
+
+use async_trait::async_trait;
+use diesel::{
+    BoolExpressionMethods, EscapeExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl,
+    RunQueryDsl, TextExpressionMethods,
+    sql_types::{Nullable, Text},
+};
+use greenroom_storage::{
+    DirectoryStore, PublicRoom, PublicRoomsPage, PublicRoomsQuery, StorageError,
+};
+use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId, UserId};
+
+use crate::{
+    Db,
+    connection::{AnyConnection, FromDiesel},
+    rows::{id, ms, ts},
+    schema::{room_aliases, rooms},
+    text::{pack_owned, unpack},
+};
+
+diesel::define_sql_function! {
+    /// Both engines fold ASCII; PostgreSQL folds the rest as its locale says.
+    fn lower(text: Nullable<Text>) -> Nullable<Text>;
+}
+
+type RoomRow = (
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    i64,
+);
+
+fn public_room(row: RoomRow) -> Result<PublicRoom, StorageError> {
+    let (room_id, name, topic, alias, avatar, join_rule, room_type, guest, visibility, joined) =
+        row;
+    Ok(PublicRoom {
+        room_id: id(room_id, "room ID")?,
+        name: name.map(unpack),
+        topic: topic.map(unpack),
+        canonical_alias: alias.map(unpack),
+        avatar_url: avatar.map(unpack),
+        join_rule: join_rule.map(unpack),
+        room_type: room_type.map(unpack),
+        guest_can_join: guest.as_deref() == Some("can_join"),
+        world_readable: visibility.as_deref() == Some("world_readable"),
+        joined_members: ms(joined),
+    })
+}
+
+/// `%term%` with LIKE's own characters taken literally.
+fn pattern(term: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in pack_owned(term).to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+fn search(
+    query: &PublicRoomsQuery,
+    conn: &mut AnyConnection,
+) -> Result<PublicRoomsPage, StorageError> {
+    macro_rules! matching {
+        () => {{
+            let mut matching = rooms::table.filter(rooms::published.eq(true)).into_boxed();
+            if let Some(term) = query.search_term.as_deref().filter(|term| !term.is_empty()) {
+                let like = pattern(term);
+                matching = matching.filter(
+                    lower(rooms::name)
+                        .like(like.clone())
+                        .escape('\\')
+                        .or(lower(rooms::topic).like(like.clone()).escape('\\'))
+                        .or(lower(rooms::canonical_alias).like(like).escape('\\')),
+                );
+            }
+            if let Some(types) = &query.room_types {
+                let named: Vec<Option<String>> = types
+                    .iter()
+                    .flatten()
+                    .map(|t| Some(pack_owned(t)))
+                    .collect();
+                matching = if types.contains(&None) {
+                    matching.filter(
+                        rooms::room_type
+                            .is_null()
+                            .or(rooms::room_type.eq_any(named)),
+                    )
+                } else {
+                    matching.filter(rooms::room_type.eq_any(named))
+                };
+            }
+            matching
+        }};
+    }
+    let total: i64 = matching!()
+        .count()
+        .get_result(conn)
+        .map_err(StorageError::from_diesel)?;
+    let mut page = matching!();
+    if let Some((members, room_id)) = &query.from {
+        let (members, room_id) = (ts(*members), room_id.to_string());
+        page = if query.backwards {
+            page.filter(
+                rooms::joined_members.gt(members).or(rooms::joined_members
+                    .eq(members)
+                    .and(rooms::room_id.gt(room_id))),
+            )
+        } else {
+            page.filter(
+                rooms::joined_members.lt(members).or(rooms::joined_members
+                    .eq(members)
+                    .and(rooms::room_id.lt(room_id))),
+            )
+        };
+    }
+    page = if query.backwards {
+        page.order((rooms::joined_members.asc(), rooms::room_id.asc()))
+    } else {
+        page.order((rooms::joined_members.desc(), rooms::room_id.desc()))
+    };
+    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX - 1);
+    let rows: Vec<RoomRow> = page
+        .limit(ts(query.limit.saturating_add(1)))
+        .select((
+            rooms::room_id,
+            rooms::name,
+            rooms::topic,
+            rooms::canonical_alias,
+            rooms::avatar_url,
+            rooms::join_rule,
+            rooms::room_type,
+            rooms::guest_access,
+            rooms::history_visibility,
+            rooms::joined_members,
+        ))
+        .load(conn)
+        .map_err(StorageError::from_diesel)?;
+    let more = rows.len() > limit;
+    let mut found: Vec<PublicRoom> = rows
+        .into_iter()
+        .take(limit)
+        .map(public_room)
+        .collect::<Result<_, _>>()?;
+    if query.backwards {
+        found.reverse();
+    }
+    Ok(PublicRoomsPage {
+        rooms: found,
+        more,
+        total: ms(total),
+    })
+}
+
+#[async_trait]
+impl DirectoryStore for Db {
+    async fn create_alias(
+        &self,
+        alias: &RoomAliasId,
+        room_id: &RoomId,
+        creator: &UserId,
+    ) -> Result<(), StorageError> {
+        let (alias, room_id, creator) =
+            (alias.to_string(), room_id.to_string(), creator.to_string());
+        self.write(move |tx| {
+            diesel::insert_into(room_aliases::table)
+                .values((
+                    room_aliases::alias.eq(alias),
+                    room_aliases::room_id.eq(room_id),
+                    room_aliases::creator.eq(creator),
+                ))
+                .execute(tx.conn)
+                .map_err(StorageError::from_diesel)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn alias(
+        &self,
+        alias: &RoomAliasId,
+    ) -> Result<Option<(OwnedRoomId, OwnedUserId)>, StorageError> {
+        let alias = alias.to_string();
+        self.read(move |conn| {
+            let row: Option<(String, String)> = room_aliases::table
+                .find(alias)
+                .select((room_aliases::room_id, room_aliases::creator))
+                .first(conn)
+                .optional()
+                .map_err(StorageError::from_diesel)?;
+            row.map(|(room_id, creator)| Ok((id(room_id, "room ID")?, id(creator, "user ID")?)))
+                .transpose()
+        })
+        .await
+    }
+
+    async fn delete_alias(&self, alias: &RoomAliasId) -> Result<bool, StorageError> {
+        let alias = alias.to_string();
+        self.write(move |tx| {
+            let deleted = diesel::delete(room_aliases::table.find(alias))
+                .execute(tx.conn)
+                .map_err(StorageError::from_diesel)?;
+            Ok(deleted > 0)
+        })
+        .await
+    }
+
+    async fn aliases(&self, room_id: &RoomId) -> Result<Vec<OwnedRoomAliasId>, StorageError> {
+        let room_id = room_id.to_string();
+        self.read(move |conn| {
+            let aliases: Vec<String> = room_aliases::table
+                .filter(room_aliases::room_id.eq(room_id))
+                .order(room_aliases::alias.asc())
+                .select(room_aliases::alias)
+                .load(conn)
+                .map_err(StorageError::from_diesel)?;
+            aliases
+                .into_iter()
+                .map(|alias| id(alias, "room alias"))
+                .collect()
+        })
+        .await
+    }
+
+    async fn publish(&self, room_id: &RoomId, published: bool) -> Result<bool, StorageError> {
+        let room_id = room_id.to_string();
+        self.write(move |tx| {
+            let changed = diesel::update(rooms::table.find(room_id))
+                .set(rooms::published.eq(published))
+                .execute(tx.conn)
+                .map_err(StorageError::from_diesel)?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+
+    async fn published(&self, room_id: &RoomId) -> Result<Option<bool>, StorageError> {
+        let room_id = room_id.to_string();
+        self.read(move |conn| {
+            rooms::table
+                .find(room_id)
+                .select(rooms::published)
+                .first(conn)
+                .optional()
+                .map_err(StorageError::from_diesel)
+        })
+        .await
+    }
+
+    async fn public_rooms(&self, query: PublicRoomsQuery) -> Result<PublicRoomsPage, StorageError> {
+        self.read(move |conn| search(&query, conn)).await
+    }
+}

@@ -1,0 +1,94 @@
+//! The read pool: a fixed set of threads, each with a connection of its own.
+//!
+//! A thread owns its connection, so there is nothing to check out, and prepared statements stay
+//! warm. A connection that is lost is opened anew for the next read.
+
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use greenroom_storage::StorageError;
+use tokio::sync::oneshot;
+
+use crate::connection::{AnyConnection, DatabaseUrl, Role, open};
+
+/// How many reads may wait for a thread before more are refused.
+const MAX_WAITING: usize = 8192;
+
+type Job = Box<dyn FnOnce(Result<&mut AnyConnection, StorageError>) -> Health + Send>;
+
+/// Whether a connection can serve the next read.
+enum Health {
+    Good,
+    Lost,
+}
+
+/// A handle to the read threads. They end when the last handle is dropped.
+#[derive(Clone)]
+pub(crate) struct ReadPool {
+    jobs: Sender<Job>,
+}
+
+impl ReadPool {
+    /// Starts `threads` readers. Their connections are opened when they are first needed.
+    pub(crate) fn start(url: &DatabaseUrl, threads: usize) -> std::io::Result<Self> {
+        let (jobs, queue) = bounded::<Job>(MAX_WAITING);
+        for number in 0..threads.max(1) {
+            let (queue, url) = (queue.clone(), url.clone());
+            thread::Builder::new()
+                .name(format!("db-read-{number}"))
+                .spawn(move || serve(&queue, &url))?;
+        }
+        Ok(Self { jobs })
+    }
+
+    /// Runs `read` on one of the threads.
+    pub(crate) async fn run<T, F>(&self, read: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConnection) -> Result<T, StorageError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |conn| {
+            let result = conn.and_then(read);
+            let health = match &result {
+                Err(StorageError::Unavailable(_)) => Health::Lost,
+                _ => Health::Good,
+            };
+            // Nobody waits any more: the client hung up.
+            let _ = answer.send(result);
+            health
+        });
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => StorageError::Overloaded,
+            TrySendError::Disconnected(_) => stopped(),
+        })?;
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+fn stopped() -> StorageError {
+    StorageError::Unavailable("the readers have stopped".to_owned())
+}
+
+fn serve(queue: &Receiver<Job>, url: &DatabaseUrl) {
+    let mut conn: Option<AnyConnection> = None;
+    while let Ok(job) = queue.recv() {
+        let ready = match conn.take() {
+            Some(open) => Ok(open),
+            None => open(url, Role::Reader),
+        };
+        match ready {
+            Ok(mut open) => {
+                let run = std::panic::AssertUnwindSafe(|| job(Ok(&mut open)));
+                // A query that panics must not take the thread with it; the caller sees its
+                // answer channel close. The connection may be half-way through: open another.
+                if let Ok(Health::Good) = std::panic::catch_unwind(run) {
+                    conn = Some(open);
+                }
+            }
+            Err(error) => {
+                job(Err(error));
+            }
+        }
+    }
+}

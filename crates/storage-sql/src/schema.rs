@@ -1,0 +1,166 @@
+//! The tables as diesel sees them: the same on both engines.
+
+use diesel::{allow_tables_to_appear_in_same_query, table};
+
+table! { server (id) { id -> BigInt, server_name -> Text, position -> BigInt, } }
+
+table! {
+    accounts (user_id) {
+        user_id -> Text,
+        password_hash -> Nullable<Text>,
+        admin -> Bool,
+        deactivated -> Bool,
+        created_ts -> BigInt,
+    }
+}
+
+table! {
+    devices (user_id, device_id) {
+        user_id -> Text,
+        device_id -> Text,
+        display_name -> Nullable<Text>,
+        created_ts -> BigInt,
+    }
+}
+
+table! {
+    access_tokens (token_hash) {
+        token_hash -> Binary,
+        user_id -> Text,
+        device_id -> Text,
+        expires_ts -> Nullable<BigInt>,
+    }
+}
+
+table! {
+    refresh_tokens (token_hash) {
+        token_hash -> Binary,
+        user_id -> Text,
+        device_id -> Text,
+        used -> Bool,
+        next_access -> Nullable<Binary>,
+    }
+}
+
+table! {
+    registration_tokens (token) {
+        token -> Text,
+        uses_allowed -> Nullable<BigInt>,
+        uses -> BigInt,
+        expires_ts -> Nullable<BigInt>,
+    }
+}
+
+table! {
+    uia_sessions (session_id) {
+        session_id -> Text,
+        user_id -> Nullable<Text>,
+        endpoint -> Text,
+        request_hash -> Binary,
+        completed -> Text,
+        proof -> Nullable<Text>,
+        expires_ts -> BigInt,
+    }
+}
+
+table! {
+    rooms (room_id) {
+        room_id -> Text,
+        version -> Text,
+        creator -> Text,
+        created_ts -> BigInt,
+        txn_key -> Nullable<Binary>,
+        published -> Bool,
+        name -> Nullable<Text>,
+        topic -> Nullable<Text>,
+        canonical_alias -> Nullable<Text>,
+        avatar_url -> Nullable<Text>,
+        join_rule -> Nullable<Text>,
+        guest_access -> Nullable<Text>,
+        history_visibility -> Nullable<Text>,
+        room_type -> Nullable<Text>,
+        joined_members -> BigInt,
+        invited_members -> BigInt,
+    }
+}
+
+table! {
+    events (position) {
+        position -> BigInt,
+        event_id -> Text,
+        room_id -> Text,
+        event_type -> Text,
+        state_key -> Nullable<Text>,
+        sender -> Text,
+        origin_server_ts -> BigInt,
+        depth -> BigInt,
+        json -> Binary,
+        redacted_by -> Nullable<Text>,
+        replaces_state -> Nullable<Text>,
+        txn_key -> Nullable<Binary>,
+        device_id -> Nullable<Text>,
+        txn_id -> Nullable<Text>,
+    }
+}
+
+table! {
+    room_state (room_id, event_type, state_key, position) {
+        room_id -> Text,
+        event_type -> Text,
+        state_key -> Text,
+        position -> BigInt,
+        replaced_at -> BigInt,
+        event_position -> BigInt,
+    }
+}
+
+table! {
+    memberships (room_id, user_id) {
+        room_id -> Text,
+        user_id -> Text,
+        membership -> Text,
+        position -> BigInt,
+        event_id -> Text,
+        sender -> Text,
+        display_name -> Nullable<Text>,
+        avatar_url -> Nullable<Text>,
+        forgotten -> Bool,
+    }
+}
+
+table! { room_aliases (alias) { alias -> Text, room_id -> Text, creator -> Text, } }
+
+table! {
+    profile_fields (user_id, field) { user_id -> Text, field -> Text, value -> Binary, }
+}
+
+table! { profile_changes (user_id) { user_id -> Text, version -> BigInt, } }
+
+table! {
+    account_data (user_id, room_id, data_type) {
+        user_id -> Text,
+        room_id -> Text,
+        data_type -> Text,
+        content -> Binary,
+        position -> BigInt,
+    }
+}
+
+table! {
+    filters (user_id, filter_id) { user_id -> Text, filter_id -> Text, content -> Binary, }
+}
+
+table! {
+    receipts (room_id, user_id, receipt_type, thread_id) {
+        room_id -> Text,
+        user_id -> Text,
+        receipt_type -> Text,
+        thread_id -> Text,
+        event_id -> Text,
+        event_position -> BigInt,
+        ts -> BigInt,
+        position -> BigInt,
+    }
+}
+
+allow_tables_to_appear_in_same_query!(events, room_state, memberships, rooms, accounts);
