@@ -98,6 +98,14 @@ pub fn build(
     signer: &EventSigner,
     now: MilliSecondsSinceUnixEpoch,
 ) -> Result<Pdu, EventError> {
+    check::field_sizes(&draft.event_type, draft.state_key.as_deref(), &draft.sender)?;
+    let nameless_room = version.room_id_is_create_hash() && draft.event_type == "m.room.create";
+    if nameless_room != place.room_id.is_none() {
+        return Err(EventError::Broken(
+            "only a version 12 create event has no room ID".into(),
+        ));
+    }
+    let time = draft.origin_server_ts_override.unwrap_or(now);
     let Draft {
         sender,
         event_type,
@@ -106,76 +114,39 @@ pub fn build(
         redacts,
         ..
     } = draft;
-    check::field_sizes(&event_type, state_key.as_deref(), &sender)?;
-    let nameless_room = version.room_id_is_create_hash() && event_type == "m.room.create";
-    if nameless_room != place.room_id.is_none() {
-        return Err(EventError::Broken(
-            "only a version 12 create event has no room ID".into(),
-        ));
-    }
-    let in_content = version.redacts_in_content();
-    if let Some(redacts) = redacts.as_ref().filter(|_| in_content) {
-        content.insert(
-            "redacts".to_owned(),
-            CanonicalJsonValue::String(redacts.to_string()),
-        );
-    }
-    let redacts = match content.get("redacts") {
-        // Clients may also send a redaction like any event, naming its target themselves.
-        Some(CanonicalJsonValue::String(target))
-            if redacts.is_none() && in_content && event_type == "m.room.redaction" =>
-        {
-            EventId::parse(target).ok()
-        }
-        _ => redacts,
-    };
+    let redacts = place_redacts(redacts, &event_type, &mut content, version);
     let raw_content = to_raw_value(&content)?;
     // Nothing that is certainly too large is worth hashing.
     check::event_size(raw_content.get().len())?;
-    let origin_server_ts = draft.origin_server_ts_override.unwrap_or(now);
-    let pairs = version.event_id_in_event();
-    let random_id = pairs.then(|| EventId::new_v1(signer.server_name()));
+
+    let with_id = version.event_id_in_event();
+    let random_id = with_id.then(|| EventId::new_v1(signer.server_name()));
+    let depth = place.depth.min(MAX_DEPTH);
     let envelope = Envelope {
         auth_events: &place.auth_events,
-        depth: place.depth.min(MAX_DEPTH),
+        depth,
         event_id: random_id.as_ref().map(|id| id.as_str()),
-        origin_server_ts: origin_server_ts.get().into(),
+        origin_server_ts: time.get().into(),
         prev_events: &place.prev_events,
         redacts: redacts
             .as_ref()
-            .filter(|_| !in_content)
+            .filter(|_| !version.redacts_in_content())
             .map(|id| id.as_str()),
         room_id: place.room_id.as_ref().map(|id| id.as_str()),
         sender: sender.as_str(),
         state_key: state_key.as_deref(),
         event_type: &event_type,
-        pairs,
+        pairs: with_id,
     };
-
-    let hashed = envelope.write(raw_content.get(), None, true, None)?;
-    let content_hash = STANDARD_NO_PAD.encode(Sha256::digest(&hashed));
-    let signed = {
-        let pruned = pruned_content(&event_type, content, version)?;
-        envelope.write(&pruned, Some(&content_hash), false, None)?
-    };
-    let signature = signer.sign(&signed);
-    let signature = Signature {
-        server_name: signer.server_name().as_str(),
-        key_id: signer.key_id(),
-        signature: &signature,
-    };
-    let json = envelope.write(
-        raw_content.get(),
-        Some(&content_hash),
-        true,
-        Some(&signature),
-    )?;
+    let Signed {
+        json,
+        reference_hash,
+    } = hash_and_sign(&envelope, raw_content.get(), content, version, signer)?;
     check::event_size(json.len())?;
 
     let event_id = match random_id {
         Some(event_id) => event_id,
-        // The reference hash covers the same bytes as the signature.
-        None => event_id_of_hash(&Sha256::digest(&signed), version)?,
+        None => event_id_of_hash(&reference_hash, version)?,
     };
     let room_id = match &place.room_id {
         Some(room_id) => room_id.clone(),
@@ -187,23 +158,80 @@ pub fn build(
         type_name: event_type,
         sender,
         state_key,
-        origin_server_ts,
-        depth: place.depth.min(MAX_DEPTH),
-        prev_events: place
-            .prev_events
-            .iter()
-            .map(|event| event.event_id.clone())
-            .collect(),
-        auth_events: place
-            .auth_events
-            .iter()
-            .map(|event| event.event_id.clone())
-            .collect(),
+        origin_server_ts: time,
+        depth,
+        prev_events: ids(&place.prev_events),
+        auth_events: ids(&place.auth_events),
         redacts,
         content: raw_content,
         json: json.into(),
         names_room: place.room_id.is_some(),
         event_id,
+    })
+}
+
+fn ids(refs: &[EventRef]) -> Vec<OwnedEventId> {
+    refs.iter().map(|event| event.event_id.clone()).collect()
+}
+
+/// Puts the target of a redaction where the room version keeps it, and says what it is.
+fn place_redacts(
+    redacts: Option<OwnedEventId>,
+    event_type: &str,
+    content: &mut CanonicalJsonObject,
+    version: &RoomVersion,
+) -> Option<OwnedEventId> {
+    if !version.redacts_in_content() {
+        return redacts;
+    }
+    if let Some(target) = redacts {
+        content.insert(
+            "redacts".to_owned(),
+            CanonicalJsonValue::String(target.to_string()),
+        );
+        return Some(target);
+    }
+    // Clients may also send a redaction like any other event and name its target themselves.
+    match content.get("redacts") {
+        Some(CanonicalJsonValue::String(target)) if event_type == "m.room.redaction" => {
+            EventId::parse(target).ok()
+        }
+        _ => None,
+    }
+}
+
+/// A finished event.
+struct Signed {
+    json: Vec<u8>,
+    reference_hash: [u8; 32],
+}
+
+/// Hashes and signs an event as the [federation API] says.
+///
+/// [federation API]: https://spec.matrix.org/v1.19/server-server-api/#signing-events
+fn hash_and_sign(
+    envelope: &Envelope<'_>,
+    raw_content: &str,
+    mut content: CanonicalJsonObject,
+    version: &RoomVersion,
+    signer: &EventSigner,
+) -> Result<Signed, EventError> {
+    let hashed = envelope.write(raw_content, None, true, None)?;
+    let content_hash = STANDARD_NO_PAD.encode(Sha256::digest(&hashed));
+
+    redact_content_in_place(&mut content, &version.rules.redaction, envelope.event_type);
+    let pruned_content = serde_json::to_string(&content)?;
+    let pruned = envelope.write(&pruned_content, Some(&content_hash), false, None)?;
+    let signature = Signature {
+        server_name: signer.server_name().as_str(),
+        key_id: signer.key_id(),
+        base64: &signer.sign(&pruned),
+    };
+    let json = envelope.write(raw_content, Some(&content_hash), true, Some(&signature))?;
+    // The reference hash covers the same bytes as the signature.
+    Ok(Signed {
+        json,
+        reference_hash: Sha256::digest(&pruned).into(),
     })
 }
 
@@ -228,14 +256,4 @@ fn event_id_of_hash(hash: &[u8], version: &RoomVersion) -> Result<OwnedEventId, 
         _ => URL_SAFE_NO_PAD.encode_string(hash, &mut id),
     }
     OwnedEventId::try_from(id).map_err(|error| EventError::Broken(error.to_string().into()))
-}
-
-/// What a redaction leaves of the content, as canonical JSON.
-fn pruned_content(
-    event_type: &str,
-    mut content: CanonicalJsonObject,
-    version: &RoomVersion,
-) -> Result<String, EventError> {
-    redact_content_in_place(&mut content, &version.rules.redaction, event_type);
-    Ok(serde_json::to_string(&content)?)
 }

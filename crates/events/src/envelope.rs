@@ -26,7 +26,7 @@ pub(crate) struct Envelope<'a> {
 pub(crate) struct Signature<'a> {
     pub(crate) server_name: &'a str,
     pub(crate) key_id: &'a str,
-    pub(crate) signature: &'a str,
+    pub(crate) base64: &'a str,
 }
 
 impl<'a> Envelope<'a> {
@@ -71,7 +71,7 @@ impl<'a> Envelope<'a> {
         if let Some(Signature {
             server_name,
             key_id,
-            signature,
+            base64,
         }) = signature
         {
             out.raw(",\"signatures\":{");
@@ -79,7 +79,7 @@ impl<'a> Envelope<'a> {
             out.raw(":{");
             out.string(key_id)?;
             out.raw(":");
-            out.string(signature)?;
+            out.string(base64)?;
             out.raw("}}");
         }
         if let Some(state_key) = self.state_key {

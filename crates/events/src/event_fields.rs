@@ -41,7 +41,6 @@ fn copy(from: &CanonicalJsonObject, path: &[String], to: &mut CanonicalJsonObjec
         return;
     };
     match (from.get(name), rest) {
-        (None, _) => {}
         (Some(value), []) => {
             to.insert(name.clone(), value.clone());
         }
@@ -55,7 +54,7 @@ fn copy(from: &CanonicalJsonObject, path: &[String], to: &mut CanonicalJsonObjec
                 to.insert(name.clone(), CanonicalJsonValue::Object(found));
             }
         }
-        (Some(_), _) => {}
+        (None | Some(_), _) => {}
     }
 }
 

@@ -69,13 +69,10 @@ pub(super) fn check(
     Ok(())
 }
 
-/// "A string representing an integer": white space around and one sign are tolerated, as other
-/// servers do.
+/// "A single base 10 integer", with "any number of leading zeroes", "a single `-` or `+`" before it
+/// and white space around it.
 fn is_integer(text: &str) -> bool {
-    let text = text.trim();
-    text.strip_prefix('+')
-        .filter(|rest| !rest.starts_with('-'))
-        .unwrap_or(text)
+    text.trim()
         .parse::<i64>()
         .is_ok_and(|level| Int::try_from(level).is_ok())
 }
