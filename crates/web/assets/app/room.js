@@ -1,0 +1,270 @@
+// What is known about one room: its state, its people, its messages.
+//
+// Everything in an event may be anything: fields are checked where they are
+// read, and maps are keyed with Map, never with plain objects.
+
+import { listNames, localpart, plain } from './text.js';
+
+const SPEAKS = new Set(['m.room.message', 'm.room.encrypted', 'm.sticker']);
+
+/** Whether an event is something a person said. */
+export const isMessage = (event) => SPEAKS.has(event.type) && event.state_key === undefined;
+
+const isState = (event) => typeof event.state_key === 'string';
+
+export class Room {
+  constructor(id, ownId) {
+    this.id = id;
+    this.ownId = ownId;
+    this.membership = 'join';
+    this.state = new Map();
+    this.timeline = [];
+    this.eventIds = new Set();
+    this.prevBatch = null;
+    this.generation = 0;
+    this.typing = [];
+    this.receipts = new Map();
+    this.summary = {};
+    this.membersLoaded = false;
+    this.joinedAt = 0;
+    this.version = 0;
+  }
+
+  // What the server tells
+
+  /** Takes a room's part of `rooms.join` of a sync answer. */
+  applyJoined(section) {
+    this.membership = 'join';
+    for (const event of list(section.state?.events)) this.setState(event);
+    const timeline = section.timeline ?? {};
+    if (timeline.limited && this.timeline.length > 0) this.forgetTimeline();
+    if (this.timeline.length === 0) this.prevBatch = timeline.prev_batch ?? null;
+    const fresh = [];
+    for (const event of list(timeline.events)) {
+      this.setState(event);
+      if (this.append(event)) fresh.push(event);
+    }
+    if (this.timeline[0]?.type === 'm.room.create') this.prevBatch = null;
+    for (const event of list(section.ephemeral?.events)) this.applyEphemeral(event);
+    for (const [key, value] of Object.entries(section.summary ?? {})) this.summary[key] = value;
+    this.version += 1;
+    return fresh;
+  }
+
+  /** Takes a room's part of `rooms.invite`: a few stripped state events. */
+  applyInvited(section) {
+    this.membership = 'invite';
+    for (const event of list(section.invite_state?.events)) this.setState(event);
+    this.joinedAt = Date.now();
+    this.version += 1;
+  }
+
+  /** Takes a page of history, newest event first, and where the next begins. */
+  prepend(page) {
+    for (const event of list(page.state)) this.setStateIfUnknown(event);
+    const older = [];
+    for (const event of list(page.chunk)) {
+      if (typeof event?.event_id !== 'string' || this.eventIds.has(event.event_id)) continue;
+      this.eventIds.add(event.event_id);
+      older.unshift(event);
+    }
+    this.timeline.unshift(...older);
+    this.prevBatch = page.end ?? null;
+    this.version += 1;
+    return older.length;
+  }
+
+  /** Takes the full list of members, which sync sends only in part. */
+  applyMembers(events) {
+    for (const event of list(events)) this.setStateIfUnknown(event);
+    this.membersLoaded = true;
+    this.version += 1;
+  }
+
+  append(event) {
+    if (typeof event?.event_id !== 'string' || this.eventIds.has(event.event_id)) return false;
+    this.eventIds.add(event.event_id);
+    this.timeline.push(event);
+    if (event.type === 'm.room.redaction') this.redact(event);
+    return true;
+  }
+
+  redact(event) {
+    const redacted = event.content?.redacts ?? event.redacts;
+    const target = this.timeline.find((candidate) => candidate.event_id === redacted);
+    if (target && target.type !== 'm.room.redaction') {
+      target.content = {};
+      target.unsigned = { ...target.unsigned, redacted_because: event };
+    }
+  }
+
+  /** After a gap the old messages no longer join up: history starts anew. */
+  forgetTimeline() {
+    this.timeline = [];
+    this.eventIds.clear();
+    this.generation += 1;
+  }
+
+  setState(event) {
+    if (!isState(event) || typeof event.type !== 'string') return;
+    let keys = this.state.get(event.type);
+    if (!keys) this.state.set(event.type, (keys = new Map()));
+    keys.set(event.state_key, event);
+  }
+
+  setStateIfUnknown(event) {
+    if (isState(event) && !this.stateEvent(event.type, event.state_key)) this.setState(event);
+  }
+
+  applyEphemeral(event) {
+    if (event?.type === 'm.typing') {
+      this.typing = list(event.content?.user_ids).filter((id) => typeof id === 'string' && id !== this.ownId);
+    } else if (event?.type === 'm.receipt') {
+      for (const [eventId, kinds] of Object.entries(event.content ?? {})) {
+        for (const userId of Object.keys({ ...kinds?.['m.read'], ...kinds?.['m.read.private'] })) {
+          this.receipts.set(userId, eventId);
+        }
+      }
+    }
+  }
+
+  // What one may ask
+
+  stateEvent(type, key = '') {
+    return this.state.get(type)?.get(key);
+  }
+
+  content(type, key = '') {
+    return this.stateEvent(type, key)?.content ?? {};
+  }
+
+  get encrypted() {
+    return this.stateEvent('m.room.encryption') !== undefined;
+  }
+
+  get alias() {
+    const alias = this.content('m.room.canonical_alias').alias;
+    return typeof alias === 'string' && alias.startsWith('#') ? alias : null;
+  }
+
+  get topic() {
+    return plain(this.content('m.room.topic').topic, 500);
+  }
+
+  get isPublic() {
+    return this.content('m.room.join_rules').join_rule === 'public';
+  }
+
+  /** The name to show, by the specification's order of preference. */
+  get name() {
+    const name = plain(this.content('m.room.name').name, 120);
+    if (name) return name;
+    if (this.alias) return plain(this.alias, 120);
+    const heroes = this.heroes();
+    if (heroes.length > 0) {
+      const others = this.joinedCount + this.invitedCount - 1;
+      return listNames(heroes.map((id) => this.memberName(id)), 3, others);
+    }
+    const inviter = this.inviter;
+    if (inviter) return this.memberName(inviter);
+    return 'Empty room';
+  }
+
+  heroes() {
+    const heroes = list(this.summary['m.heroes']).filter((id) => typeof id === 'string');
+    if (heroes.length > 0) return heroes.slice(0, 5);
+    return this.members(['join', 'invite']).map((member) => member.id).filter((id) => id !== this.ownId).slice(0, 5);
+  }
+
+  get inviter() {
+    const own = this.stateEvent('m.room.member', this.ownId);
+    return own?.content?.membership === 'invite' ? own.sender : null;
+  }
+
+  get joinedCount() {
+    return this.countOf('m.joined_member_count', 'join');
+  }
+
+  get invitedCount() {
+    return this.countOf('m.invited_member_count', 'invite');
+  }
+
+  countOf(summaryKey, membership) {
+    if (this.membersLoaded) return this.members([membership]).length;
+    const counted = this.summary[summaryKey];
+    return Number.isSafeInteger(counted) ? counted : this.members([membership]).length;
+  }
+
+  /** @returns {{id: string, name: string, membership: string}[]} by name */
+  members(memberships) {
+    const found = [];
+    for (const [id, event] of this.state.get('m.room.member') ?? []) {
+      const membership = event.content?.membership;
+      if (memberships.includes(membership)) found.push({ id, name: this.memberName(id), membership });
+    }
+    return found.sort((a, b) => a.name.localeCompare(b.name));
+  }
+
+  memberName(userId) {
+    return plain(this.content('m.room.member', userId).displayname, 60) || localpart(userId);
+  }
+
+  /** The name, with the id where two people in the room share a name. */
+  distinctName(userId) {
+    const name = this.memberName(userId);
+    for (const [id] of this.state.get('m.room.member') ?? []) {
+      if (id !== userId && this.memberName(id) === name) return `${name} (${userId})`;
+    }
+    return name;
+  }
+
+  /** 'Creator', 'Admin', 'Moderator' or nothing. */
+  role(userId) {
+    const created = this.stateEvent('m.room.create');
+    const versions = Number(created?.content?.room_version ?? 1);
+    const creators = [created?.sender, ...list(created?.content?.additional_creators)];
+    if (versions >= 12 && creators.includes(userId)) return 'Creator';
+    const users = this.content('m.room.power_levels').users ?? {};
+    const level = Object.hasOwn(users, userId) ? Number(users[userId]) : 0;
+    if (level >= 100) return 'Admin';
+    return level >= 50 ? 'Moderator' : '';
+  }
+
+  get lastMessage() {
+    return this.timeline.findLast(isMessage);
+  }
+
+  /** When something last happened, for the order of the list, in ms. */
+  get activity() {
+    const newest = this.lastMessage ?? this.timeline.at(-1);
+    return this.membership === 'invite' ? this.joinedAt : (newest?.origin_server_ts ?? 0);
+  }
+
+  /** Messages by others below what this account has read or written. */
+  get unread() {
+    const read = this.receipts.get(this.ownId);
+    let count = 0;
+    for (let index = this.timeline.length - 1; index >= 0; index -= 1) {
+      const event = this.timeline[index];
+      if (event.event_id === read || event.sender === this.ownId) break;
+      if (isMessage(event)) count += 1;
+    }
+    return count;
+  }
+
+  /** Who else has read up to the newest message. */
+  seenBy() {
+    const newest = this.timeline.findLastIndex(isMessage);
+    if (newest < 0) return [];
+    const below = new Set(this.timeline.slice(newest).map((event) => event.event_id));
+    const sender = this.timeline[newest].sender;
+    return [...this.receipts]
+      .filter(([userId, eventId]) => userId !== this.ownId && userId !== sender && below.has(eventId))
+      .map(([userId]) => userId);
+  }
+}
+
+/** An array as it is, anything else as an empty one. */
+export function list(value) {
+  return Array.isArray(value) ? value : [];
+}

@@ -1,0 +1,115 @@
+// Everything the server has told this window, and who wants to hear of changes.
+//
+// Topics: `rooms` (the list), `room` (one room, `detail.id`), `presence`,
+// `message` (somebody else said something, `detail.room`, `detail.event`),
+// `removed` (this account is no longer in a room, `detail.room`, `detail.event`).
+
+import { Room, isMessage, list } from './room.js';
+
+export class Store extends EventTarget {
+  constructor(userId) {
+    super();
+    this.userId = userId;
+    this.rooms = new Map();
+    this.presence = new Map();
+    this.synced = false;
+    this.reading = null;
+  }
+
+  on(topic, listener) {
+    this.addEventListener(topic, (event) => listener(event.detail ?? {}));
+  }
+
+  emit(topic, detail) {
+    this.dispatchEvent(new CustomEvent(topic, { detail }));
+  }
+
+  joined() {
+    return [...this.rooms.values()]
+      .filter((room) => room.membership === 'join')
+      .sort((a, b) => b.activity - a.activity || a.name.localeCompare(b.name));
+  }
+
+  invited() {
+    return [...this.rooms.values()].filter((room) => room.membership === 'invite');
+  }
+
+  /** A room by its id or its address. */
+  find(idOrAlias) {
+    const byId = this.rooms.get(idOrAlias);
+    if (byId) return byId;
+    return [...this.rooms.values()].find((room) => room.alias === idOrAlias) ?? null;
+  }
+
+  /** The state a person is in: `online`, `unavailable`, `offline` or unknown. */
+  presenceOf(userId) {
+    return this.presence.get(userId) ?? { presence: 'unknown', seenAt: 0 };
+  }
+
+  /** Takes one whole answer of /sync. */
+  apply(answer) {
+    const first = !this.synced;
+    this.synced = true;
+    this.applyPresence(list(answer.presence?.events));
+    const rooms = answer.rooms ?? {};
+    for (const [id, section] of Object.entries(rooms.leave ?? {})) this.applyLeft(id, section);
+    for (const [id, section] of Object.entries(rooms.invite ?? {})) this.applyInvited(id, section, first);
+    for (const [id, section] of Object.entries(rooms.join ?? {})) this.applyJoined(id, section, first);
+    this.emit('rooms');
+  }
+
+  applyPresence(events) {
+    for (const { type, sender, content } of events) {
+      if (type === 'm.presence' && typeof sender === 'string') this.setPresence(sender, content);
+    }
+    if (events.length > 0) this.emit('presence');
+  }
+
+  setPresence(userId, content) {
+    const ago = Number.isFinite(content?.last_active_ago) ? content.last_active_ago : null;
+    this.presence.set(userId, {
+      presence: content?.presence ?? 'offline',
+      seenAt: ago === null ? 0 : Date.now() - ago,
+    });
+  }
+
+  applyJoined(id, section, first) {
+    let room = this.rooms.get(id);
+    if (!room || room.membership !== 'join') {
+      room = new Room(id, this.userId);
+      this.rooms.set(id, room);
+    }
+    const fresh = room.applyJoined(section);
+    this.emit('room', { id });
+    if (first) return;
+    for (const event of fresh) {
+      if (isMessage(event) && event.sender !== this.userId) this.emit('message', { room, event });
+    }
+  }
+
+  applyInvited(id, section, first) {
+    const room = new Room(id, this.userId);
+    room.applyInvited(section);
+    this.rooms.set(id, room);
+    this.emit('room', { id });
+    if (!first) this.emit('invited', { room });
+  }
+
+  applyLeft(id, section) {
+    const room = this.rooms.get(id);
+    if (!room) return;
+    this.rooms.delete(id);
+    const events = [...list(section.state?.events), ...list(section.timeline?.events)];
+    const event = events.findLast((one) => one?.type === 'm.room.member' && one.state_key === this.userId);
+    this.emit('room', { id });
+    this.emit('removed', { room, event });
+  }
+
+  /** Forgets a room at once after leaving it; sync says the same later. */
+  drop(id) {
+    if (this.rooms.delete(id)) {
+      this.emit('room', { id });
+      this.emit('rooms');
+    }
+  }
+}

@@ -1,0 +1,97 @@
+// What stands in the middle while no joined room is open: the start, an
+// invitation, or a room one could join.
+
+import { explain } from '../api.js';
+import { avatar, byId, reconcile, setText, showText } from '../dom.js';
+import { go, roomHash } from '../router.js';
+import { localpart } from '../text.js';
+import { toast } from './notify.js';
+
+export class Door {
+  constructor({ api, store, session }) {
+    this.api = api;
+    this.store = store;
+    this.session = session;
+    this.address = null;
+    byId('door-accept').addEventListener('click', () => this.enter());
+    byId('door-decline').addEventListener('click', () => this.turnAway());
+  }
+
+  showStart() {
+    byId('start').hidden = false;
+    byId('door').hidden = true;
+    const { store, session } = this;
+    const rooms = store.joined().length;
+    const invited = store.invited().length;
+    byId('start').classList.toggle('loading', !store.synced);
+    setText(byId('start-title'), rooms > 0 ? 'Pick a room' : `Welcome, ${localpart(session.userId)}`);
+    setText(byId('start-text'), startText(store.synced, rooms, invited));
+    byId('start-create').hidden = !store.synced;
+    byId('start-find').hidden = !store.synced;
+  }
+
+  /** A room this account is invited to, or not in at all. */
+  showRoom(address) {
+    byId('start').hidden = true;
+    byId('door').hidden = false;
+    if (this.address !== address) showText(byId('door-error'), '');
+    this.address = address;
+    const room = this.store.find(address);
+    const invited = room?.membership === 'invite';
+    const name = room?.name ?? address;
+    reconcile(byId('door-avatar'), [{ key: name, sig: '', build: () => avatar(name, room?.id ?? address, 'large') }]);
+    setText(byId('door-title'), invited ? name : `Join ${name}?`);
+    setText(byId('door-text'), invited ? inviteText(room) : 'You are not in this room. If it is open to you, you can come in.');
+    setText(byId('door-accept'), invited ? 'Accept' : 'Join');
+    setText(byId('door-decline'), invited ? 'Decline' : 'Not now');
+  }
+
+  async enter() {
+    await this.attempt(async () => {
+      const { room_id: roomId } = await this.api.join(this.address);
+      go(roomHash(roomId), { replace: true });
+    });
+  }
+
+  async turnAway() {
+    const room = this.store.find(this.address);
+    if (room?.membership !== 'invite') {
+      go('#/');
+      return;
+    }
+    await this.attempt(async () => {
+      await this.api.leave(room.id);
+      this.store.drop(room.id);
+      toast('Invitation declined');
+      go('#/', { replace: true });
+    });
+  }
+
+  async attempt(act) {
+    const buttons = [byId('door-accept'), byId('door-decline')];
+    if (buttons[0].getAttribute('aria-disabled') === 'true') return;
+    showText(byId('door-error'), '');
+    for (const button of buttons) button.setAttribute('aria-disabled', 'true');
+    try {
+      await act();
+    } catch (error) {
+      const unknown = error.status === 404 ? 'There is no such room. Is the address right?' : null;
+      showText(byId('door-error'), unknown ?? explain(error));
+    } finally {
+      for (const button of buttons) button.removeAttribute('aria-disabled');
+    }
+  }
+}
+
+function startText(synced, rooms, invited) {
+  if (!synced) return 'Loading your rooms…';
+  if (invited > 0) return 'Somebody has invited you: have a look at the invitations in the list.';
+  if (rooms > 0) return 'Choose one from the list, or make a new one.';
+  return 'You have no rooms yet. Create the first one, then open a second window and invite somebody: yourself under another name will do.';
+}
+
+function inviteText(room) {
+  const inviter = room.inviter;
+  const who = inviter ? `${room.memberName(inviter)} (${inviter}) invites you to this room.` : 'You are invited to this room.';
+  return room.encrypted ? `${who} It is end-to-end encrypted: this page will not be able to show its messages.` : who;
+}
