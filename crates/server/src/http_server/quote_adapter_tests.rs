@@ -102,10 +102,10 @@ fn any_request(random: &mut StdRng, sent: &mut Vec<u8>, arrives: &mut Vec<u8>) {
         sent.extend_from_slice(bytes);
         arrives.extend_from_slice(bytes);
     };
-    both(b" HTTP/1.1\r\nHost: localhost\r\n");
+    both(b" HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\n");
     for _ in 0..random.random_range(0..5) {
         let long = "\"x\"".repeat(random.random_range(0..100));
-        let name = ["Content-Type", "cookie", "TE", "Upgrade", "User-Agent", "Content-Lengthy"].choose(random).unwrap();
+        let name = ["Content-Type", "cookie", "TE", "Upgrades", "User-Agent", "Content-Lengthy"].choose(random).unwrap();
         both(format!("{name}:{long}\r\n").as_bytes());
     }
     let body_line = b"\r\n\r\nGET /?\"<>\" HTTP/1.1\r\n\r\n";
@@ -163,8 +163,9 @@ fn accepted_by_actix(content: &[u8]) -> usize {
     accepted
 }
 
-#[test]
-fn no_ambiguity_makes_the_adapter_touch_a_body() {
+// actix's codec keeps its clock in a task.
+#[actix_rt::test]
+async fn no_ambiguity_makes_the_adapter_touch_a_body() {
     // Nothing here has a quote in what actix takes for a request target: so whatever is rewritten was taken for one wrongly.
     let fragments: &[&[u8]] = &[
         b"GET /?a=1 HTTP/1.1\r\n",
@@ -205,7 +206,7 @@ fn no_ambiguity_makes_the_adapter_touch_a_body() {
     let quoted: &[u8] = b"GET /?a=\"1\" HTTP/1.1\r\nHost: \"\r\n\r\n";
     let mut random = StdRng::seed_from_u64(58);
     let (mut kept, mut refused) = (0, 0);
-    for _ in 0..200_000 {
+    for _ in 0..40_000 {
         let mut content = Vec::new();
         for _ in 0..random.random_range(1..3) {
             content.extend_from_slice(fragments[random.random_range(0..4)]);
@@ -236,11 +237,12 @@ fn no_ambiguity_makes_the_adapter_touch_a_body() {
             kept += 1;
         }
     }
-    assert!(kept > 10_000 && refused > 10_000, "{kept} kept, {refused} refused: the cases have become one-sided");
+    assert!(kept > 2_000 && refused > 2_000, "{kept} kept, {refused} refused: the cases have become one-sided");
 }
 
-#[test]
-fn what_is_refused_is_refused_by_actix_too() {
+// actix's codec keeps its clock in a task.
+#[actix_rt::test]
+async fn what_is_refused_is_refused_by_actix_too() {
     for (request, passed) in [
         ("GET / HTTP/1.1\nHost: a\n\n", "GET / HTTP/1.1"),
         ("GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", "GET / HTTP/1.1\r\nHost: a"),

@@ -1,0 +1,236 @@
+//! Values that settings can have.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// Who may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Registration {
+    /// Everybody.
+    Open,
+    /// Who has a registration token.
+    Token,
+    /// Nobody; accounts are made with `greenroom user create`.
+    Closed,
+}
+
+impl FromStr for Registration {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "open" => Ok(Self::Open),
+            "token" => Ok(Self::Token),
+            "closed" => Ok(Self::Closed),
+            _ => Err("must be `open`, `token` or `closed`"),
+        }
+    }
+}
+
+impl fmt::Display for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Token => "token",
+            Self::Closed => "closed",
+        })
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("must be `text` or `json`"),
+        }
+    }
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+/// Where the database is. Shown and logged without its password.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum DatabaseUrl {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL URL as libpq takes it, password included.
+    Postgres(String),
+}
+
+impl DatabaseUrl {
+    /// SQLite in the data directory.
+    pub(crate) fn in_data_dir(data_dir: &Path) -> Self {
+        Self::Sqlite(data_dir.join("greenroom.db"))
+    }
+
+    /// With the password, for the database alone. A path that is not Unicode becomes one that does not exist.
+    pub(crate) fn expose(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Self::Postgres(url) => url.clone(),
+        }
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        match text.strip_prefix("sqlite:") {
+            // `sqlite:///path` and `sqlite:path` are both in use.
+            Some(path) => match path.strip_prefix("//").unwrap_or(path) {
+                "" => Err("must name a file behind `sqlite:`"),
+                path => Ok(Self::Sqlite(PathBuf::from(path))),
+            },
+            None => Err("must begin with `sqlite:`, `postgres://` or `postgresql://`"),
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    /// Without the password, wherever in the URL it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = match self {
+            Self::Sqlite(path) => return write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => url,
+        };
+        let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        // A password may have an `@` of its own that should have been encoded: the last one ends it.
+        match rest.rsplit_once('@') {
+            None => write!(f, "{scheme}://{rest}")?,
+            Some((who, place)) => match who.split_once(':') {
+                None => write!(f, "{scheme}://{who}@{place}")?,
+                Some((user, _password)) => write!(f, "{scheme}://{user}:***@{place}")?,
+            },
+        }
+        for (at, parameter) in query.split('&').filter(|parameter| !parameter.is_empty()).enumerate() {
+            let separator = if at == 0 { '?' } else { '&' };
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let value = if name.to_ascii_lowercase().contains("passw") { "***" } else { value };
+            write!(f, "{separator}{name}={value}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+/// A set of addresses: one, or those with a common beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IpNetwork {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl IpNetwork {
+    /// Whether an address belongs to it. An IPv4 address that comes as an IPv6 one is still an IPv4 address.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                (network.to_bits() ^ address.to_bits()).leading_zeros() >= u32::from(self.prefix)
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                (network.to_bits() ^ address.to_bits()).leading_zeros() >= u32::from(self.prefix)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for IpNetwork {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WRONG: &str = "must be an address such as 10.0.0.1, or a network such as 10.0.0.0/8";
+        let (address, prefix) = match text.split_once('/') {
+            None => (text, None),
+            Some((address, prefix)) => (address, Some(prefix)),
+        };
+        let address: IpAddr = address.parse().map_err(|_| WRONG)?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(longest), |prefix| prefix.parse().map_err(|_| WRONG))?;
+        if prefix > longest { Err(WRONG) } else { Ok(Self { address, prefix }) }
+    }
+}
+
+impl fmt::Display for IpNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_url_is_shown_without_its_password() {
+        for (url, shown) in [
+            ("postgres://u:hunter2@db:5432/greenroom", "postgres://u:***@db:5432/greenroom"),
+            ("postgres://u:hunt@er2:x@db/greenroom?sslmode=require", "postgres://u:***@db/greenroom?sslmode=require"),
+            ("postgresql:///g?host=/run&user=u&Password=hunter2", "postgresql:///g?host=/run&user=u&Password=***"),
+            ("postgres://u@db/g", "postgres://u@db/g"),
+            ("sqlite:///var/lib/g.db", "sqlite:/var/lib/g.db"),
+            ("sqlite:g.db", "sqlite:g.db"),
+        ] {
+            let parsed: DatabaseUrl = url.parse().unwrap();
+            assert_eq!(parsed.to_string(), shown);
+            assert!(!format!("{parsed:?}").contains("hunt"));
+        }
+        assert_eq!("postgres://u:p@h/d".parse::<DatabaseUrl>().unwrap().expose(), "postgres://u:p@h/d");
+        assert!("mysql://h/d".parse::<DatabaseUrl>().is_err());
+        assert!("sqlite:".parse::<DatabaseUrl>().is_err());
+    }
+
+    #[test]
+    fn a_network_contains_the_addresses_that_begin_like_it() {
+        for (network, address, expected) in [
+            ("10.0.0.0/8", "10.255.1.2", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("10.0.0.0/8", "::ffff:10.1.1.1", true),
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.1", "127.0.0.2", false),
+            ("0.0.0.0/0", "8.8.8.8", true),
+            ("0.0.0.0/0", "::1", false),
+            ("fd00::/8", "fd12::1", true),
+            ("fd00::/8", "fe80::1", false),
+        ] {
+            let network: IpNetwork = network.parse().unwrap();
+            assert_eq!(network.contains(address.parse().unwrap()), expected, "{network} {address}");
+        }
+        for wrong in ["10.0.0.0/33", "::/129", "10.0.0.0/x", "proxy", ""] {
+            assert!(wrong.parse::<IpNetwork>().is_err(), "{wrong}");
+        }
+    }
+}
