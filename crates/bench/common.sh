@@ -83,6 +83,14 @@ measure_commits() {
     "$bench" --scenario commit-latency --dir "$scratch" --label "$1" --json "$results/$2.json"
 }
 
+# What the report says about where, when and what was measured.
+describe_machine() {
+    local revision
+    revision=$(git -C "$root" describe --always --dirty 2>/dev/null || echo unknown)
+    "$bench" machine --dir "$scratch" --note "measured on $(date -u +%Y-%m-%d) at revision $revision" \
+        --json "$results/machine.json"
+}
+
 # Builds what is missing, unless told not to.
 build() {
     if [ "${skip_build:-no}" = yes ]; then

@@ -22,15 +22,18 @@ pub struct Machine {
     pub system: String,
     /// The file system that the databases are on.
     pub file_system: String,
+    /// When and what was measured, in the words of whoever did.
+    #[serde(default)]
+    pub note: String,
 }
 
 impl Machine {
-    /// Describes this machine; `dir` is where the databases are.
+    /// Describes this machine; `dir` is where the databases are, `note` is kept as it is.
     ///
     /// # Errors
     ///
     /// [`BenchError::Io`] if `dir` does not exist.
-    pub fn describe(dir: &Path) -> Result<Self> {
+    pub fn describe(dir: &Path, note: &str) -> Result<Self> {
         let dir = dir
             .canonicalize()
             .map_err(BenchError::io(format!("finding {}", dir.display())))?;
@@ -50,6 +53,7 @@ impl Machine {
                 .trim_matches('"')
                 .to_owned(),
             file_system: file_system(&read("/proc/self/mounts"), &dir),
+            note: note.to_owned(),
         })
     }
 }

@@ -17,8 +17,8 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Some(Command::Report { dir, into }) => report::render(dir, into.as_deref()).map(|()| true),
         Some(Command::Compare { dir }) => report::compare(dir).map(|()| true),
-        Some(Command::Machine { dir, json }) => {
-            describe_machine(dir, json.as_deref()).map(|()| true)
+        Some(Command::Machine { dir, note, json }) => {
+            describe_machine(dir, note, json.as_deref()).map(|()| true)
         }
         None if cli.run.list => {
             list();
@@ -42,8 +42,8 @@ fn list() {
     }
 }
 
-fn describe_machine(dir: &Path, json: Option<&Path>) -> Result<()> {
-    let text = serde_json::to_string_pretty(&Machine::describe(dir)?)?;
+fn describe_machine(dir: &Path, note: &str, json: Option<&Path>) -> Result<()> {
+    let text = serde_json::to_string_pretty(&Machine::describe(dir, note)?)?;
     let Some(path) = json else {
         println!("{text}");
         return Ok(());

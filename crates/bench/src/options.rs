@@ -44,6 +44,9 @@ pub enum Command {
         /// Directory whose file system is described
         #[arg(long, default_value = ".")]
         dir: PathBuf,
+        /// When and what is measured
+        #[arg(long, default_value = "")]
+        note: String,
         /// File to write (default: standard output)
         #[arg(long)]
         json: Option<PathBuf>,

@@ -63,17 +63,30 @@ pub fn usage(pids: &[u32]) -> Result<Usage> {
         processes: family.len() as u64,
         ..Usage::default()
     };
-    let mut ticks = 0;
     for pid in family {
-        ticks += table.get(&pid).map_or(0, |stat| stat.ticks);
+        if let Some(stat) = table.get(&pid) {
+            let exact = exact_cpu_seconds(pid).unwrap_or_else(|| seconds(stat.own_ticks));
+            total.cpu_seconds += exact + seconds(stat.waited_ticks);
+        }
         // A child may end between the two reads; its time is then in its parent's.
         if let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) {
             total.rss_kib += status_kib(&status, "VmRSS:");
             total.hwm_kib += status_kib(&status, "VmHWM:");
         }
     }
-    total.cpu_seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
     Ok(total)
+}
+
+/// User and system time of a process to the nanosecond; `/proc` has it in ticks
+/// of 10 ms, too coarse for a scenario that takes a tenth of a second.
+fn exact_cpu_seconds(pid: u32) -> Option<f64> {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).ok()?);
+    let time = nix::time::clock_getcpuclockid(pid).ok()?.now().ok()?;
+    Some(std::time::Duration::from(time).as_secs_f64())
+}
+
+fn seconds(ticks: u64) -> f64 {
+    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
 /// Reads what this process has used.
@@ -88,7 +101,10 @@ pub fn own_usage() -> Result<Usage> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stat {
     parent: u32,
-    ticks: u64,
+    /// User and system time of its own.
+    own_ticks: u64,
+    /// User and system time of children that have ended.
+    waited_ticks: u64,
 }
 
 fn process_table() -> Result<HashMap<u32, Stat>> {
@@ -117,11 +133,12 @@ fn parse_stat(stat: &str) -> Option<Stat> {
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
     // Field 4 is the parent; 14 to 17 are utime, stime, cutime, cstime. The first here is 3.
     let parent = fields.get(1)?.parse().ok()?;
-    let mut ticks = 0;
-    for field in fields.get(11..15)? {
-        ticks += field.parse::<u64>().ok()?;
-    }
-    Some(Stat { parent, ticks })
+    let ticks = |field: usize| fields.get(field)?.parse::<u64>().ok();
+    Some(Stat {
+        parent,
+        own_ticks: ticks(11)? + ticks(12)?,
+        waited_ticks: ticks(13)? + ticks(14)?,
+    })
 }
 
 fn status_kib(status: &str, key: &str) -> u64 {
@@ -135,7 +152,7 @@ fn status_kib(status: &str, key: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stat, own_usage, parse_stat, status_kib, usage};
+    use super::{Stat, exact_cpu_seconds, own_usage, parse_stat, status_kib, usage};
 
     #[test]
     fn a_process_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
@@ -144,7 +161,8 @@ mod tests {
             parse_stat(stat),
             Some(Stat {
                 parent: 7,
-                ticks: 110
+                own_ticks: 33,
+                waited_ticks: 77
             })
         );
         assert_eq!(parse_stat("42 (x) S 7"), None);
@@ -168,5 +186,13 @@ mod tests {
         let own = own_usage().expect("reads /proc");
         assert!(own.rss_kib > 0 && own.hwm_kib >= own.rss_kib && own.processes >= 1);
         assert!(usage(&[u32::MAX]).is_err());
+    }
+
+    #[test]
+    fn the_exact_time_agrees_with_the_ticks() {
+        let exact = exact_cpu_seconds(std::process::id()).expect("has a clock");
+        let later = own_usage().expect("reads /proc");
+        assert!(exact > 0.0 && later.cpu_seconds >= exact);
+        assert_eq!(exact_cpu_seconds(u32::MAX), None);
     }
 }

@@ -12,13 +12,18 @@ pub(super) fn machine(results: &Results) -> String {
         return String::new();
     };
     format!(
-        "### Machine\n\n- {}, {} cores, {} GiB of memory\n- {}, Linux {}\n- databases on {}\n",
+        "### Machine\n\n- {}, {} cores, {} GiB of memory\n- {}, Linux {}\n- databases on {}\n{}",
         machine.processor,
         machine.cores,
         number(machine.memory_mib as f64 / 1_024.0),
         machine.system,
         machine.kernel,
         machine.file_system,
+        if machine.note.is_empty() {
+            String::new()
+        } else {
+            format!("- {}\n", machine.note)
+        },
     )
 }
 

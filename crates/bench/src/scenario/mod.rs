@@ -1,6 +1,8 @@
 //! The scenarios: each sets up, measures one phase and reads everything back.
 
 mod fan_out;
+#[cfg(test)]
+mod faults;
 mod joins;
 mod local;
 mod paging;
