@@ -5,10 +5,8 @@
 
 import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual, inspect } from "node:util";
+import "./quiet.mjs";
 import * as sdk from "matrix-js-sdk";
-import { logger } from "matrix-js-sdk/lib/logger.js";
-
-logger.setLevel("error"); // Parts of the SDK ignore the logger that a client is given.
 
 /** How long anything may take before the walk gives up on it. */
 const PATIENCE_MS = 30_000;
@@ -21,12 +19,25 @@ const PAGE = 7;
 /** The server did something else than the specification says. */
 class Difference extends Error {}
 
+function show(value) {
+    return inspect(value, { breakLength: Infinity });
+}
+
 function check(holds, what) {
     if (!holds) throw new Difference(what);
 }
 
 function same(found, expected, what) {
-    check(isDeepStrictEqual(found, expected), `${what}: expected ${inspect(expected)}, found ${inspect(found)}`);
+    check(isDeepStrictEqual(found, expected), `${what}: expected ${show(expected)}, found ${show(found)}`);
+}
+
+/** Names the first place where two lists differ. */
+function sameList(found, expected, what) {
+    const length = Math.min(found.length, expected.length);
+    for (let place = 0; place < length; place++) {
+        same(found[place], expected[place], `${what}: at ${place} of ${expected.length}`);
+    }
+    same(found.length, expected.length, `${what}: length`);
 }
 
 /** The answer of a step that must succeed, or a difference named after it. */
@@ -41,7 +52,7 @@ async function ok(step, what) {
 /** Checks that a step is refused with this Matrix code. */
 async function refused(step, code, what) {
     const error = await step.then(
-        (answer) => check(false, `${what}: expected ${code}, found ${inspect(answer)}`),
+        (answer) => check(false, `${what}: expected ${code}, found ${show(answer)}`),
         (reason) => reason,
     );
     if (error instanceof Difference) throw error;
@@ -144,7 +155,7 @@ async function register(url, username, password) {
     check(session, "register: no session");
     check(
         flows.some((flow) => isDeepStrictEqual(flow.stages, ["m.login.dummy"])),
-        `register: no flow of m.login.dummy alone: ${inspect(flows)}`,
+        `register: no flow of m.login.dummy alone: ${show(flows)}`,
     );
     const auth = { type: "m.login.dummy", session };
     const answer = await ok(client.registerRequest({ username, password, auth }), "register");
@@ -172,7 +183,7 @@ async function accounts(url, tag) {
     const { flows } = await ok(newClient(url).loginFlows(), "login flows");
     check(
         flows.some((flow) => flow.type === "m.login.password"),
-        `login flows: no password login in ${inspect(flows)}`,
+        `login flows: no password login in ${show(flows)}`,
     );
     await refused(login(url, bob.userId, "not bob's secret"), "M_FORBIDDEN", "login with a wrong password");
     const laptop = new Session(url, await ok(login(url, bob.userId, "bob's secret"), "login"));
@@ -255,7 +266,7 @@ async function talk(alice, bob, roomId) {
     }
     for (const session of [alice, bob]) {
         await session.sees(() => session.messages(roomId).length >= said.length, "the rest of the talk");
-        same(session.messages(roomId), said, "messages in order by sync");
+        sameList(session.messages(roomId), said, "messages in order by sync");
     }
     return said;
 }
@@ -276,7 +287,7 @@ async function lookBack(laptop, roomId, said) {
     const ids = timeline.getEvents().map((event) => event.getId());
     same(new Set(ids).size, ids.length, "history: an event comes twice");
     same(timeline.getEvents()[0].getType(), "m.room.create", "history: the first event");
-    same(laptop.messages(roomId), said, "history: messages in order");
+    sameList(laptop.messages(roomId), said, "history: messages in order");
 }
 
 /** Typing, a read receipt and a new name reach the other side. */

@@ -9,6 +9,7 @@ import os
 import sys
 import uuid
 
+import aiohttp
 import nio
 
 PATIENCE_S = 30
@@ -36,6 +37,13 @@ def same(found, expected, what):
     check(found == expected, f"{what}: expected {expected!r}, found {found!r}")
 
 
+def same_list(found, expected, what):
+    """Names the first place where two lists differ."""
+    for place, (one, other) in enumerate(zip(found, expected)):
+        same(one, other, f"{what}: at {place} of {len(expected)}")
+    same(len(found), len(expected), f"{what}: length")
+
+
 def ok(response, kind, what):
     """The response, if it is the `kind` that nio makes of a success."""
     check(isinstance(response, kind), f"{what}: {response}")
@@ -44,7 +52,7 @@ def ok(response, kind, what):
 
 def refused(response, code, what):
     """Checks that nio made an error with this Matrix code of the response."""
-    check(isinstance(response, nio.ErrorResponse), f"{what}: expected {code}, found {response}")
+    check(isinstance(response, nio.ErrorResponse), f"{what}: expected {code}, found a {type(response).__name__}")
     same(response.status_code, code, what)
 
 
@@ -237,7 +245,7 @@ async def talk(alice, bob, room_id):
         said.append(await say(alice, room_id, f"message {n}"))
     for session in (alice, bob):
         await session.sees(lambda s=session: len(s.messages) >= len(said), "the rest of the talk")
-        same([event_id for _, event_id, _, _ in session.messages], said, "messages in order by sync")
+        same_list([event_id for _, event_id, _, _ in session.messages], said, "messages in order by sync")
     return said
 
 
@@ -255,8 +263,8 @@ async def look_back(laptop, room_id, said):
     same(len(ids), len(set(ids)), "history: an event comes twice")
     same(events[0].source["type"], "m.room.create", "history: the first event")
     found = [(e.event_id, e.body) for e in events if isinstance(e, nio.RoomMessageText)]
-    same([event_id for event_id, _ in found], said, "history: messages in order")
-    same(
+    same_list([event_id for event_id, _ in found], said, "history: messages in order")
+    same_list(
         [body for _, body in found[2:]], [f"message {n}" for n in range(HISTORY)], "history: bodies in order"
     )
 
@@ -310,6 +318,8 @@ async def walk(url):
         await look_back(laptop, room_id, said)
         await signs_of_life(alice, bob, room_id, said[-1])
         await part(alice, bob, laptop, room_id)
+    except (OSError, aiohttp.ClientError) as error:
+        raise Difference(f"the connection failed: {error!r}") from error
     finally:
         for session in (alice, bob, laptop):
             await session.close()
@@ -323,7 +333,7 @@ def main():
         asyncio.run(asyncio.wait_for(walk(url.rstrip("/")), timeout=10 * PATIENCE_S))
     except Difference as difference:
         sys.exit(f"matrix-nio: {difference}")
-    except TimeoutError:
+    except asyncio.TimeoutError:
         sys.exit(f"matrix-nio: the walk took longer than {10 * PATIENCE_S} s")
 
 
