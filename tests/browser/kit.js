@@ -134,5 +134,5 @@ export async function picture(page, name) {
   const folder = process.env.GREENROOM_SCREENSHOT_DIR;
   if (!folder) return;
   await mkdir(folder, { recursive: true });
-  await page.screenshot({ path: path.join(folder, `${name}.png`) });
+  await page.screenshot({ path: path.join(folder, `${name}.png`), animations: 'disabled', caret: 'initial' });
 }

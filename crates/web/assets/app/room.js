@@ -5,6 +5,8 @@
 
 import { listNames, localpart, plain } from './text.js';
 
+const alphabet = new Intl.Collator();
+
 const SPEAKS = new Set(['m.room.message', 'm.room.encrypted', 'm.sticker']);
 
 /** Whether an event is something a person said. */
@@ -26,8 +28,8 @@ export class Room {
     this.receipts = new Map();
     this.summary = {};
     this.membersLoaded = false;
-    this.joinedAt = 0;
-    this.version = 0;
+    this.invitedAt = 0;
+    this.names = null;
   }
 
   // What the server tells
@@ -47,7 +49,6 @@ export class Room {
     if (this.timeline[0]?.type === 'm.room.create') this.prevBatch = null;
     for (const event of list(section.ephemeral?.events)) this.applyEphemeral(event);
     for (const [key, value] of Object.entries(section.summary ?? {})) this.summary[key] = value;
-    this.version += 1;
     return fresh;
   }
 
@@ -55,8 +56,7 @@ export class Room {
   applyInvited(section) {
     this.membership = 'invite';
     for (const event of list(section.invite_state?.events)) this.setState(event);
-    this.joinedAt = Date.now();
-    this.version += 1;
+    this.invitedAt = Date.now();
   }
 
   /** Takes a page of history, newest event first, and where the next begins. */
@@ -70,7 +70,6 @@ export class Room {
     }
     this.timeline.unshift(...older);
     this.prevBatch = page.end ?? null;
-    this.version += 1;
     return older.length;
   }
 
@@ -78,7 +77,6 @@ export class Room {
   applyMembers(events) {
     for (const event of list(events)) this.setStateIfUnknown(event);
     this.membersLoaded = true;
-    this.version += 1;
   }
 
   append(event) {
@@ -110,6 +108,7 @@ export class Room {
     let keys = this.state.get(event.type);
     if (!keys) this.state.set(event.type, (keys = new Map()));
     keys.set(event.state_key, event);
+    if (event.type === 'm.room.member') this.names = null;
   }
 
   setStateIfUnknown(event) {
@@ -190,42 +189,57 @@ export class Room {
   }
 
   countOf(summaryKey, membership) {
-    if (this.membersLoaded) return this.members([membership]).length;
     const counted = this.summary[summaryKey];
-    return Number.isSafeInteger(counted) ? counted : this.members([membership]).length;
+    if (!this.membersLoaded && Number.isSafeInteger(counted)) return counted;
+    return [...this.memberEvents()].filter(([, event]) => event.content?.membership === membership).length;
   }
 
   /** @returns {{id: string, name: string, membership: string}[]} by name */
   members(memberships) {
     const found = [];
-    for (const [id, event] of this.state.get('m.room.member') ?? []) {
+    for (const [id, event] of this.memberEvents()) {
       const membership = event.content?.membership;
       if (memberships.includes(membership)) found.push({ id, name: this.memberName(id), membership });
     }
-    return found.sort((a, b) => a.name.localeCompare(b.name));
+    return found.sort((a, b) => alphabet.compare(a.name, b.name));
+  }
+
+  memberEvents() {
+    return this.state.get('m.room.member') ?? new Map();
   }
 
   memberName(userId) {
-    return plain(this.content('m.room.member', userId).displayname, 60) || localpart(userId);
+    return this.namesNow().byId.get(userId) ?? localpart(userId);
+  }
+
+  // Every line of the timeline asks for a name: they are worked out once.
+  namesNow() {
+    if (this.names) return this.names;
+    const byId = new Map();
+    const bearers = new Map();
+    for (const [id, event] of this.memberEvents()) {
+      const name = plain(event.content?.displayname, 60) || localpart(id);
+      byId.set(id, name);
+      bearers.set(name, (bearers.get(name) ?? 0) + 1);
+    }
+    this.names = { byId, bearers };
+    return this.names;
   }
 
   /** The name, with the id where two people in the room share a name. */
   distinctName(userId) {
     const name = this.memberName(userId);
-    for (const [id] of this.state.get('m.room.member') ?? []) {
-      if (id !== userId && this.memberName(id) === name) return `${name} (${userId})`;
-    }
-    return name;
+    return this.namesNow().bearers.get(name) > 1 ? `${name} (${userId})` : name;
   }
 
   /** 'Creator', 'Admin', 'Moderator' or nothing. */
   role(userId) {
     const created = this.stateEvent('m.room.create');
-    const versions = Number(created?.content?.room_version ?? 1);
+    const version = numberOf(created?.content?.room_version);
     const creators = [created?.sender, ...list(created?.content?.additional_creators)];
-    if (versions >= 12 && creators.includes(userId)) return 'Creator';
+    if (version >= 12 && creators.includes(userId)) return 'Creator';
     const users = this.content('m.room.power_levels').users ?? {};
-    const level = Object.hasOwn(users, userId) ? Number(users[userId]) : 0;
+    const level = Object.hasOwn(users, userId) ? numberOf(users[userId]) : 0;
     if (level >= 100) return 'Admin';
     return level >= 50 ? 'Moderator' : '';
   }
@@ -237,7 +251,7 @@ export class Room {
   /** When something last happened, for the order of the list, in ms. */
   get activity() {
     const newest = this.lastMessage ?? this.timeline.at(-1);
-    return this.membership === 'invite' ? this.joinedAt : (newest?.origin_server_ts ?? 0);
+    return this.membership === 'invite' ? this.invitedAt : (newest?.origin_server_ts ?? 0);
   }
 
   /** Messages by others below what this account has read or written. */
@@ -262,6 +276,11 @@ export class Room {
       .filter(([userId, eventId]) => userId !== this.ownId && userId !== sender && below.has(eventId))
       .map(([userId]) => userId);
   }
+}
+
+// Old rooms have numbers as text; anything else counts as none.
+function numberOf(value) {
+  return typeof value === 'number' || typeof value === 'string' ? Number(value) : 0;
 }
 
 /** An array as it is, anything else as an empty one. */

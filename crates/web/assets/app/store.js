@@ -14,6 +14,7 @@ export class Store extends EventTarget {
     this.presence = new Map();
     this.synced = false;
     this.reading = null;
+    this.expected = new Set();
   }
 
   on(topic, listener) {
@@ -39,6 +40,11 @@ export class Store extends EventTarget {
     const byId = this.rooms.get(idOrAlias);
     if (byId) return byId;
     return [...this.rooms.values()].find((room) => room.alias === idOrAlias) ?? null;
+  }
+
+  /** This account has just joined: the room is sure to come with the next sync. */
+  expect(id) {
+    if (this.rooms.get(id)?.membership !== 'join') this.expected.add(id);
   }
 
   /** The state a person is in: `online`, `unavailable`, `offline` or unknown. */
@@ -68,7 +74,7 @@ export class Store extends EventTarget {
   setPresence(userId, content) {
     const ago = Number.isFinite(content?.last_active_ago) ? content.last_active_ago : null;
     this.presence.set(userId, {
-      presence: content?.presence ?? 'offline',
+      presence: typeof content?.presence === 'string' ? content.presence : 'offline',
       seenAt: ago === null ? 0 : Date.now() - ago,
     });
   }
@@ -79,6 +85,7 @@ export class Store extends EventTarget {
       room = new Room(id, this.userId);
       this.rooms.set(id, room);
     }
+    this.expected.delete(id);
     const fresh = room.applyJoined(section);
     this.emit('room', { id });
     if (first) return;
@@ -99,6 +106,7 @@ export class Store extends EventTarget {
     const room = this.rooms.get(id);
     if (!room) return;
     this.rooms.delete(id);
+    this.expected.delete(id);
     const events = [...list(section.state?.events), ...list(section.timeline?.events)];
     const event = events.findLast((one) => one?.type === 'm.room.member' && one.state_key === this.userId);
     this.emit('room', { id });

@@ -13,7 +13,7 @@ const server = (session) => serverOf(session.userId);
 /** Prepares all four dialogs; `openRoom()` answers the room in view, `logout` ends the session. */
 export function startDialogs({ api, store, session, openRoom, logout }) {
   for (const name of ['create', 'invite', 'leave', 'account']) prepareDialog(byId(`${name}-dialog`));
-  startCreate(api, session);
+  startCreate(api, store, session);
   startInvite(api, session, openRoom);
   startLeave(api, store, openRoom);
   startAccount(api, session, logout);
@@ -28,7 +28,7 @@ function userIds(field, session) {
   });
 }
 
-function startCreate(api, session) {
+function startCreate(api, store, session) {
   const dialog = byId('create-dialog');
   const open = () => {
     openDialog(dialog, byId('create-name'));
@@ -49,6 +49,7 @@ function startCreate(api, session) {
       visibility: open ? 'public' : 'private',
       invite: userIds(byId('create-invite'), session),
     });
+    store.expect(roomId);
     dialog.close();
     go(roomHash(roomId));
   });

@@ -79,7 +79,10 @@ export class Directory {
   async enter(room, here, button) {
     try {
       button.setAttribute('aria-disabled', 'true');
-      if (!here) await this.api.join(room.canonical_alias ?? room.room_id);
+      if (!here) {
+        const { room_id: joined } = await this.api.join(room.canonical_alias ?? room.room_id);
+        this.store.expect(joined);
+      }
       this.dialog.close();
       go(roomHash(room.room_id));
     } catch (error) {
@@ -94,6 +97,7 @@ export class Directory {
     const address = roomAddressOf(required(field, 'Please enter the address of a room.'), this.server);
     const known = this.store.find(address);
     const roomId = known?.membership === 'join' ? known.id : (await this.api.join(address)).room_id;
+    this.store.expect(roomId);
     this.dialog.close();
     go(roomHash(roomId));
   }

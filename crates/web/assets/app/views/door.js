@@ -17,17 +17,19 @@ export class Door {
     byId('door-decline').addEventListener('click', () => this.turnAway());
   }
 
-  showStart() {
+  /** Without a room in the address, or while the room in it is on its way. */
+  showStart(opening) {
     byId('start').hidden = false;
     byId('door').hidden = true;
     const { store, session } = this;
     const rooms = store.joined().length;
     const invited = store.invited().length;
-    byId('start').classList.toggle('loading', !store.synced);
-    setText(byId('start-title'), rooms > 0 ? 'Pick a room' : `Welcome, ${localpart(session.userId)}`);
-    setText(byId('start-text'), startText(store.synced, rooms, invited));
-    byId('start-create').hidden = !store.synced;
-    byId('start-find').hidden = !store.synced;
+    const loading = opening || !store.synced;
+    byId('start').classList.toggle('loading', loading);
+    setText(byId('start-title'), opening ? 'Opening the room…' : rooms > 0 ? 'Pick a room' : `Welcome, ${localpart(session.userId)}`);
+    setText(byId('start-text'), opening ? 'One moment, please.' : startText(store.synced, rooms, invited));
+    byId('start-create').hidden = loading;
+    byId('start-find').hidden = loading;
   }
 
   /** A room this account is invited to, or not in at all. */
@@ -38,10 +40,10 @@ export class Door {
     this.address = address;
     const room = this.store.find(address);
     const invited = room?.membership === 'invite';
-    const name = room?.name ?? address;
-    reconcile(byId('door-avatar'), [{ key: name, sig: '', build: () => avatar(name, room?.id ?? address, 'large') }]);
+    const name = room?.name ?? (address.startsWith('!') ? 'this room' : address);
+    reconcile(byId('door-avatar'), [{ key: name, sig: '', build: () => avatar(room ? name : address.replace(/^!.*/, '?'), room?.id ?? address, 'large') }]);
     setText(byId('door-title'), invited ? name : `Join ${name}?`);
-    setText(byId('door-text'), invited ? inviteText(room) : 'You are not in this room. If it is open to you, you can come in.');
+    setText(byId('door-text'), invited ? inviteText(room) : `You are not in this room yet. If it is open to everyone, you can join. If not, somebody inside has to invite ${this.session.userId}: this page then shows the invitation by itself.`);
     setText(byId('door-accept'), invited ? 'Accept' : 'Join');
     setText(byId('door-decline'), invited ? 'Decline' : 'Not now');
   }
@@ -49,7 +51,10 @@ export class Door {
   async enter() {
     await this.attempt(async () => {
       const { room_id: roomId } = await this.api.join(this.address);
+      this.store.expect(roomId);
       go(roomHash(roomId), { replace: true });
+      // The address may be the room's id already: then nothing has moved.
+      this.store.emit('rooms');
     });
   }
 

@@ -4,7 +4,7 @@
 import { avatar, h, icon, nameNode } from '../dom.js';
 import { clock, exactTime, isoTime, linkify, plain } from '../text.js';
 
-const FILES = { 'm.image': 'Picture', 'm.file': 'File', 'm.audio': 'Audio', 'm.video': 'Video' };
+const FILES = new Map([['m.image', 'Picture'], ['m.file', 'File'], ['m.audio', 'Audio'], ['m.video', 'Video']]);
 
 /** An event in one line of text, for previews and announcements. */
 export function summarize(event) {
@@ -13,7 +13,7 @@ export function summarize(event) {
   const { msgtype, body } = event.content ?? {};
   const text = plain(body, 160);
   if (event.type === 'm.sticker') return `Sticker: ${text}`;
-  if (FILES[msgtype]) return `${FILES[msgtype]}: ${text}`;
+  if (FILES.has(msgtype)) return `${FILES.get(msgtype)}: ${text}`;
   return text || 'Message without text';
 }
 
@@ -48,7 +48,7 @@ function bodyOf(event, name) {
   const { msgtype, body } = event.content ?? {};
   if (typeof body !== 'string' || body === '') return aside('A message this page cannot show.', 'alert');
   if (event.type === 'm.sticker') return aside(`Sticker: ${plain(body)}`);
-  if (FILES[msgtype]) return aside(`${FILES[msgtype]}: ${plain(body)} (shown by full Matrix clients)`);
+  if (FILES.has(msgtype)) return aside(`${FILES.get(msgtype)}: ${plain(body)} (shown by full Matrix clients)`);
   if (msgtype === 'm.emote') return { kind: 'emote', node: h('p', { class: 'body', dir: 'auto' }, h('bdi', { text: `${name} ` }), ...inline(body)) };
   const kind = isOnlyEmoji(body) ? 'emoji' : msgtype === 'm.notice' ? 'bot' : 'text';
   return { kind, node: h('p', { class: 'body', dir: 'auto' }, ...inline(body)) };

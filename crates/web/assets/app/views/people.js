@@ -6,8 +6,8 @@ import { duration } from '../text.js';
 
 const MOST_SHOWN = 300;
 const MOST_ASKED = 20;
-const ORDER = { online: 0, unavailable: 1 };
-const WORDS = { online: 'Online', unavailable: 'Away', offline: 'Offline', unknown: '' };
+const ORDER = new Map([['online', 0], ['unavailable', 1]]);
+const WORDS = new Map([['online', 'Online'], ['unavailable', 'Away'], ['offline', 'Offline']]);
 
 export class People {
   constructor({ api, store }) {
@@ -49,6 +49,7 @@ export class People {
       room.applyMembers(chunk);
       showText(byId('people-status'), '');
       this.store.emit('room', { id: room.id });
+      this.store.emit('rooms');
     } catch (error) {
       if (this.room === room) showText(byId('people-status'), explain(error));
     } finally {
@@ -61,8 +62,8 @@ export class People {
     if (!room) return;
     const joined = room.members(['join']).map((member) => this.withPresence(member)).sort(byPresence);
     const invited = room.members(['invite']).map((member) => ({ ...member, presence: 'invited', note: 'Invited' }));
-    const here = joined.filter((member) => member.presence in ORDER);
-    const away = joined.filter((member) => !(member.presence in ORDER));
+    const here = joined.filter((member) => ORDER.has(member.presence));
+    const away = joined.filter((member) => !ORDER.has(member.presence));
     reconcile(byId('people-groups'), [
       ...group('online', 'Online', here, room),
       ...group('offline', 'Offline', away, room),
@@ -72,13 +73,13 @@ export class People {
 
   withPresence(member) {
     const { presence, seenAt } = this.store.presenceOf(member.id);
-    const seen = presence === 'offline' && seenAt > 0 ? `Last seen ${duration(Date.now() - seenAt)} ago` : WORDS[presence] ?? '';
+    const seen = presence === 'offline' && seenAt > 0 ? `Last seen ${duration(Date.now() - seenAt)} ago` : WORDS.get(presence) ?? '';
     return { ...member, presence, note: seen };
   }
 }
 
 function byPresence(a, b) {
-  return (ORDER[a.presence] ?? 2) - (ORDER[b.presence] ?? 2) || a.name.localeCompare(b.name);
+  return (ORDER.get(a.presence) ?? 2) - (ORDER.get(b.presence) ?? 2) || a.name.localeCompare(b.name);
 }
 
 function group(key, title, members, room) {

@@ -17,6 +17,7 @@ export class RoomPane {
     this.api = api;
     this.store = store;
     this.room = null;
+    this.arriving = false;
     this.door = new Door(services);
     this.composer = new Composer(services);
     this.people = new People(services);
@@ -43,6 +44,7 @@ export class RoomPane {
       go(roomHash(room.id, people || undefined), { replace: true });
       return;
     }
+    const opening = address !== null && !room && this.store.expected.has(address);
     const waiting = address !== null && !found && !this.store.synced;
     this.room = room;
     this.store.reading = room;
@@ -58,9 +60,13 @@ export class RoomPane {
       this.timeline.show(room);
       if (!room.membersLoaded) this.people.fetch(room);
       this.markRead();
-    } else if (address === null || waiting) this.door.showStart();
+    } else if (address === null || waiting || opening) this.door.showStart(opening);
     else this.door.showRoom(address);
-    if (moved) this.moveFocus(room, people, address);
+    if (opening) this.arriving = true;
+    else if (moved || this.arriving) {
+      this.arriving = false;
+      this.moveFocus(room, people, address);
+    }
   }
 
   // After a move the focus goes where reading or writing goes on.
@@ -78,7 +84,7 @@ export class RoomPane {
   roomChanged(id) {
     if (this.room?.id !== id) {
       const { room: address } = current();
-      if (address !== null && !this.room) this.route(false);
+      if (address !== null && !this.room && this.store.find(address)) this.route(false);
       return;
     }
     if (this.store.rooms.get(id) !== this.room) {

@@ -8,7 +8,6 @@ import { summarize } from './message.js';
 export function startSidebar({ store, sync, session }) {
   const render = () => renderLists(store);
   store.on('rooms', render);
-  store.on('room', render);
   store.on('presence', () => renderMe(store, session));
   store.on('rooms', () => renderMe(store, session));
   addEventListener('hashchange', render);
@@ -26,7 +25,7 @@ function renderLists(store) {
   const joined = store.joined();
   byId('invites-section').hidden = invited.length === 0;
   reconcile(byId('invites'), invited.map((room) => entry(room, store, room.id === route)));
-  reconcile(byId('room-list'), joined.map((room) => entry(room, store, room.id === route || room.alias === route)));
+  reconcile(byId('room-list'), joined.map((room) => entry(room, store, route !== null && (room.id === route || room.alias === route))));
   byId('rooms-loading').hidden = store.synced;
   byId('rooms-empty').hidden = !store.synced || joined.length > 0 || invited.length > 0;
   const unread = joined.filter((room) => room !== open).reduce((sum, room) => sum + room.unread, 0) + invited.length;
