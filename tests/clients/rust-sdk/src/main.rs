@@ -16,10 +16,8 @@ use matrix_sdk::ruma::api::client::room::create_room;
 use matrix_sdk::ruma::api::client::uiaa::{AuthData, Dummy};
 use matrix_sdk::ruma::events::receipt::ReceiptThread;
 use matrix_sdk::ruma::events::room::message::RoomMessageEventContent;
-use matrix_sdk::ruma::{
-    OwnedEventId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId, TransactionId, UInt, UserId,
-};
-use matrix_sdk::{Room, RoomMemberships, RoomState};
+use matrix_sdk::ruma::{OwnedRoomId, OwnedUserId, RoomAliasId, RoomId, TransactionId, UserId};
+use matrix_sdk::{RoomMemberships, RoomState};
 use session::{
     Difference, Message, PATIENCE, Result, Session, Step, check, refused, same, same_list,
 };
