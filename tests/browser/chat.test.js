@@ -2,16 +2,17 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { acceptInvite, api, assertClean, createRoom, enter, freshName, invite, launch, live, message, openWindow, picture, register, say, sendText, sessionOf, shown, url } from './kit.js';
+import { acceptInvite, api, assertClean, createRoom, enter, freshName, invite, launch, live, message, openWindow, picture, register, say, sendText, sessionOf, setName, shown, url } from './kit.js';
 
 let browser;
 before(async () => { browser = await launch(); });
 after(() => browser.close());
 
-async function twoInARoom(roomName, options) {
+async function twoInARoom(roomName, { names = [], ...options } = {}) {
   const [alicePage, bobPage] = [await openWindow(browser), await openWindow(browser)];
   const alice = await register(alicePage, freshName('alice'));
   const bob = await register(bobPage, freshName('bob'));
+  for (const [index, displayname] of names.entries()) await setName([alice, bob][index], displayname);
   const roomId = await createRoom(alicePage, { name: roomName, ...options });
   await invite(alicePage, bob.userId);
   await acceptInvite(bobPage, roomName);
@@ -92,9 +93,7 @@ test('two people chat in two windows and one finds everything after a reload', a
 });
 
 test('a conversation looks right in light and dark', async () => {
-  const { alicePage, bobPage, alice, bob } = await twoInARoom('Stage crew', { topic: 'Lights, sound, and biscuits' });
-  await api(alice, 'PUT', `/profile/${encodeURIComponent(alice.userId)}/displayname`, { displayname: 'Alice' });
-  await api(bob, 'PUT', `/profile/${encodeURIComponent(bob.userId)}/displayname`, { displayname: 'Bob' });
+  const { alicePage, bobPage } = await twoInARoom('Stage crew', { names: ['Alice', 'Bob'], topic: 'Lights, sound, and biscuits' });
   const lines = [
     [bobPage, 'Are we ready for tonight?'], [alicePage, 'Almost. The spots are up, the smoke machine is not.'],
     [alicePage, 'Half an hour, I would say.'], [bobPage, 'Then I get the biscuits first'], [bobPage, '🍪🍪'],
@@ -211,7 +210,7 @@ test('names, topics and messages full of markup stay text', async () => {
   const { alicePage, bobPage, alice, roomId } = await twoInARoom('Markup');
   const evil = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>';
   const room = `/rooms/${encodeURIComponent(roomId)}`;
-  await api(alice, 'PUT', `/profile/${encodeURIComponent(alice.userId)}/displayname`, { displayname: evil });
+  await setName(alice, evil);
   await api(alice, 'PUT', `${room}/state/m.room.topic`, { topic: evil });
   await api(alice, 'PUT', `${room}/state/m.room.name`, { name: evil });
   await sendText(alice, roomId, 'markup', evil);

@@ -129,6 +129,9 @@ export async function api(session, method, endpoint, body) {
 export const sendText = (session, roomId, txnId, body) => api(session, 'PUT',
   `/rooms/${encodeURIComponent(roomId)}/send/m.room.message/${txnId}`, { msgtype: 'm.text', body });
 
+export const setName = (session, displayname) => api(session, 'PUT',
+  `/profile/${encodeURIComponent(session.userId)}/displayname`, { displayname });
+
 /** Writes a picture of the window where GREENROOM_SCREENSHOT_DIR asks for it. */
 export async function picture(page, name) {
   const folder = process.env.GREENROOM_SCREENSHOT_DIR;

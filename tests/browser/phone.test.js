@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { acceptInvite, api, assertClean, createRoom, freshName, launch, message, openWindow, picture, register, say, shown } from './kit.js';
+import { acceptInvite, assertClean, createRoom, freshName, launch, message, openWindow, picture, register, say, setName, shown } from './kit.js';
 
 let browser;
 before(async () => { browser = await launch(); });
@@ -24,8 +24,8 @@ test('a conversation on a phone', async () => {
   const desk = await openWindow(browser);
   const pat = await register(phone, freshName('pat'));
   const dee = await register(desk, freshName('dee'));
-  await api(pat, 'PUT', `/profile/${encodeURIComponent(pat.userId)}/displayname`, { displayname: 'Pat' });
-  await api(dee, 'PUT', `/profile/${encodeURIComponent(dee.userId)}/displayname`, { displayname: 'Dee' });
+  await setName(pat, 'Pat');
+  await setName(dee, 'Dee');
   await assertFits(phone);
   await onlyPane(phone, 'sidebar');
 
