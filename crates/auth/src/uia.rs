@@ -1,6 +1,38 @@
-//! User-interactive authentication.
+//! User-interactive authentication: proving again who one is, for one request.
+//!
+//! See [user-interactive authentication](https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api).
 
+use greenroom_storage::UiaSession;
+use ruma::{OwnedUserId, UserId};
 use serde_json::{Map, Value};
+
+use crate::{AuthError, AuthService, Identifier, Password, service::after, tokens};
+
+/// The stage that asks for the password of the requester.
+pub const PASSWORD: &str = "m.login.password";
+/// The stage that asks for nothing.
+pub const DUMMY: &str = "m.login.dummy";
+/// The stage that asks for a registration token.
+pub const REGISTRATION_TOKEN: &str = "m.login.registration_token";
+
+const SESSION_ID_BYTES: usize = 18;
+
+const REFUSED_SESSION: UiaFailure = UiaFailure {
+    errcode: "M_FORBIDDEN",
+    error: "This authentication session is unknown, over, or was begun for another request.",
+};
+const WRONG_STAGE: UiaFailure = UiaFailure {
+    errcode: "M_FORBIDDEN",
+    error: "This is not the next stage of any flow.",
+};
+const WRONG_PASSWORD: UiaFailure = UiaFailure {
+    errcode: "M_FORBIDDEN",
+    error: "Invalid username or password.",
+};
+pub(crate) const WRONG_REGISTRATION_TOKEN: UiaFailure = UiaFailure {
+    errcode: "M_FORBIDDEN",
+    error: "This registration token is not valid.",
+};
 
 /// What the client still has to prove, as the body of a 401.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,4 +56,302 @@ pub struct UiaFailure {
     pub errcode: &'static str,
     /// A sentence for people.
     pub error: &'static str,
+}
+
+/// What a request brings along to be let through: the `auth` object of its body. Its `Debug` form
+/// does not show it.
+#[derive(Clone, Default)]
+pub struct UiaAttempt(pub Option<Map<String, Value>>);
+
+impl std::fmt::Debug for UiaAttempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "UiaAttempt(…)"
+        } else {
+            "UiaAttempt(none)"
+        })
+    }
+}
+
+impl UiaAttempt {
+    fn text(&self, key: &str) -> Option<&str> {
+        self.0.as_ref()?.get(key)?.as_str()
+    }
+
+    /// Whether it carries a password to be compared, which callers limit.
+    #[must_use]
+    pub fn tries_password(&self) -> bool {
+        self.text("type") == Some(PASSWORD)
+    }
+
+    /// By which name the password stage means somebody; `user` is how it was said before r0.4.
+    fn identifier(&self) -> Identifier {
+        let identifier = self.0.as_ref().and_then(|auth| auth.get("identifier"));
+        let name = match identifier {
+            Some(identifier) if identifier.get("type") == Some(&Value::from("m.id.user")) => {
+                identifier.get("user").and_then(Value::as_str)
+            }
+            Some(_) => None,
+            None => self.text("user"),
+        };
+        name.map_or(Identifier::Unknown, |name| {
+            Identifier::User(name.to_owned())
+        })
+    }
+}
+
+/// The act that has to be authorized.
+#[derive(Clone, Debug)]
+pub struct UiaAct {
+    /// Who wants it; `None` for a registration.
+    pub user_id: Option<OwnedUserId>,
+    /// Method and path, without the API version.
+    pub endpoint: &'static str,
+    /// A hash of the request without `auth`: what is authorized is this request and no other.
+    pub request_hash: Vec<u8>,
+}
+
+/// What was proven on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UiaProof {
+    pub(crate) registration_token: Option<String>,
+}
+
+/// A session while one request is looked at: from the database, or not stored yet.
+struct Progress {
+    session: UiaSession,
+    stored: bool,
+}
+
+impl AuthService {
+    /// Lets a request of a logged-in user through if it proves the user's password.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Uia`] with what is missing, [`AuthError::PasswordUnusable`] for a password
+    /// too long to be looked at, [`AuthError::Busy`], or the database's failure.
+    pub async fn authorize(&self, act: UiaAct, attempt: &UiaAttempt) -> Result<(), AuthError> {
+        self.authorize_by(act, attempt, vec![vec![PASSWORD]])
+            .await
+            .map(drop)
+    }
+
+    /// Lets a request through that completes one of `flows`.
+    pub(crate) async fn authorize_by(
+        &self,
+        act: UiaAct,
+        attempt: &UiaAttempt,
+        flows: Vec<Vec<&'static str>>,
+    ) -> Result<UiaProof, AuthError> {
+        let mut progress = match attempt.text("session") {
+            Some(session_id) => match self.resume(session_id, &act).await? {
+                Some(session) => Progress {
+                    session,
+                    stored: true,
+                },
+                None => return Err(self.begin(act, flows, Some(REFUSED_SESSION)).await?),
+            },
+            None => Progress {
+                session: self.new_session(act.clone())?,
+                stored: false,
+            },
+        };
+        // Without a type it asks whether a stage was completed elsewhere, on a fallback page.
+        let failure = match attempt.text("type") {
+            Some(stage) if progress.session.completed.iter().any(|done| done == stage) => None,
+            Some(stage) if is_next(&flows, &progress.session.completed, stage) => {
+                match self.prove(stage, attempt, act.user_id.as_deref()).await? {
+                    Ok(proof) => {
+                        progress.complete(stage, proof);
+                        None
+                    }
+                    Err(failure) => Some(failure),
+                }
+            }
+            Some(_) => Some(WRONG_STAGE),
+            None => None,
+        };
+        if !flows
+            .iter()
+            .any(|flow| is_complete(flow, &progress.session.completed))
+        {
+            return Err(self.challenge(progress, flows, failure).await?);
+        }
+        let proof = UiaProof {
+            registration_token: progress.session.proof.take(),
+        };
+        if progress.stored && !self.uia.finish(&progress.session.session_id).await? {
+            // Another request has used it up in the meantime.
+            return Err(self.begin(act, flows, Some(REFUSED_SESSION)).await?);
+        }
+        Ok(proof)
+    }
+
+    /// Completes the registration token stage of a session from the fallback page. `None` if the
+    /// session is not one of a registration or over; else whether the token is good.
+    ///
+    /// # Errors
+    ///
+    /// The database's failure.
+    pub async fn complete_registration_token_stage(
+        &self,
+        session_id: &str,
+        token: &str,
+    ) -> Result<Option<bool>, AuthError> {
+        if !self.is_registration_session(session_id).await? {
+            return Ok(None);
+        }
+        if !self.registration_token_is_good(token).await? {
+            return Ok(Some(false));
+        }
+        self.uia
+            .complete_stage(session_id, REGISTRATION_TOKEN, Some(token.to_owned()))
+            .await?;
+        Ok(Some(true))
+    }
+
+    /// Whether a session is one of a registration under way.
+    ///
+    /// # Errors
+    ///
+    /// The database's failure.
+    pub async fn is_registration_session(&self, session_id: &str) -> Result<bool, AuthError> {
+        let session = self
+            .uia
+            .uia_session(session_id, self.clock.now_ms())
+            .await?;
+        Ok(session.is_some_and(|session| session.user_id.is_none()))
+    }
+
+    /// The session of this ID if it was begun by the same user for the same request.
+    async fn resume(
+        &self,
+        session_id: &str,
+        act: &UiaAct,
+    ) -> Result<Option<UiaSession>, AuthError> {
+        let session = self
+            .uia
+            .uia_session(session_id, self.clock.now_ms())
+            .await?;
+        Ok(session.filter(|session| {
+            session.user_id == act.user_id
+                && session.endpoint == act.endpoint
+                && session.request_hash == act.request_hash
+        }))
+    }
+
+    fn new_session(&self, act: UiaAct) -> Result<UiaSession, AuthError> {
+        Ok(UiaSession {
+            session_id: tokens::random_text::<SESSION_ID_BYTES>()?,
+            user_id: act.user_id,
+            endpoint: act.endpoint.to_owned(),
+            request_hash: act.request_hash,
+            completed: Vec::new(),
+            proof: None,
+            expires_ts_ms: after(self.clock.now_ms(), self.settings.uia_session_lifetime),
+        })
+    }
+
+    /// A new session with nothing proven.
+    pub(crate) async fn begin(
+        &self,
+        act: UiaAct,
+        flows: Vec<Vec<&'static str>>,
+        failure: Option<UiaFailure>,
+    ) -> Result<AuthError, AuthError> {
+        let progress = Progress {
+            session: self.new_session(act)?,
+            stored: false,
+        };
+        self.challenge(progress, flows, failure).await
+    }
+
+    /// Stores how far the client has come, and says what is missing.
+    async fn challenge(
+        &self,
+        progress: Progress,
+        flows: Vec<Vec<&'static str>>,
+        failure: Option<UiaFailure>,
+    ) -> Result<AuthError, AuthError> {
+        let Progress { session, stored } = progress;
+        if !stored {
+            self.uia.start(session.clone(), self.clock.now_ms()).await?;
+        } else if let Some(stage) = session.completed.last() {
+            // Completing a stage twice changes nothing.
+            self.uia
+                .complete_stage(&session.session_id, stage, session.proof.clone())
+                .await?;
+        }
+        Ok(AuthError::Uia(Box::new(UiaChallenge {
+            session: session.session_id,
+            flows,
+            completed: session.completed,
+            params: Map::new(),
+            failure,
+        })))
+    }
+
+    /// Tries one stage. What it has proven is what a later step needs of it.
+    async fn prove(
+        &self,
+        stage: &str,
+        attempt: &UiaAttempt,
+        user_id: Option<&UserId>,
+    ) -> Result<Result<Option<String>, UiaFailure>, AuthError> {
+        match stage {
+            DUMMY => Ok(Ok(None)),
+            PASSWORD => self.prove_password(attempt, user_id).await,
+            REGISTRATION_TOKEN => {
+                let token = attempt.text("token").unwrap_or_default();
+                let good = self.registration_token_is_good(token).await?;
+                Ok(good
+                    .then(|| Some(token.to_owned()))
+                    .ok_or(WRONG_REGISTRATION_TOKEN))
+            }
+            _ => Ok(Err(WRONG_STAGE)),
+        }
+    }
+
+    async fn prove_password(
+        &self,
+        attempt: &UiaAttempt,
+        user_id: Option<&UserId>,
+    ) -> Result<Result<Option<String>, UiaFailure>, AuthError> {
+        let password = attempt.text("password").unwrap_or_default();
+        if password.is_empty() {
+            return Ok(Err(WRONG_PASSWORD));
+        }
+        let password = Password::new(password.to_owned())?;
+        match self.check_password(&attempt.identifier(), password).await {
+            // The right password of somebody else proves nothing.
+            Ok(proven) if Some(&*proven) == user_id => Ok(Ok(None)),
+            Ok(_) | Err(AuthError::WrongCredentials) => Ok(Err(WRONG_PASSWORD)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Progress {
+    fn complete(&mut self, stage: &str, proof: Option<String>) {
+        self.session.completed.push(stage.to_owned());
+        if proof.is_some() {
+            self.session.proof = proof;
+        }
+    }
+}
+
+/// Whether `stage` comes next in a flow that begins with what is completed.
+fn is_next(flows: &[Vec<&'static str>], completed: &[String], stage: &str) -> bool {
+    flows.iter().any(|flow| {
+        flow.get(completed.len()) == Some(&stage)
+            && flow
+                .iter()
+                .zip(completed)
+                .all(|(stage, completed)| stage == completed)
+    })
+}
+
+fn is_complete(flow: &[&'static str], completed: &[String]) -> bool {
+    flow.iter()
+        .all(|stage| completed.iter().any(|completed| completed == stage))
 }
