@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     EventError, EventSigner, Pdu, RoomVersion, check,
     envelope::{Envelope, Signature},
+    json,
 };
 
 /// The greatest `depth` that canonical JSON can write: 2^53 − 1.
@@ -54,8 +55,7 @@ impl EventRef {
     /// [`EventError::Broken`] if a version 1 or 2 event cannot be hashed.
     pub fn to(pdu: &Pdu, version: &RoomVersion) -> Result<Self, EventError> {
         let reference_hash = if version.event_id_in_event() {
-            let object: CanonicalJsonObject = crate::json::parse_object(&pdu.json)
-                .map_err(|error| EventError::Broken(error.to_string().into()))?;
+            let object = json::parse_stored(&pdu.json)?;
             let hash = signatures::reference_hash(&object, &version.rules)
                 .map_err(|error| EventError::Broken(error.to_string().into()))?;
             Some(hash)
@@ -115,6 +115,9 @@ pub fn build(
         ..
     } = draft;
     let redacts = place_redacts(redacts, &event_type, &mut content, version);
+    if let Some(target) = &redacts {
+        check::identifier_size("redacts", target.as_str())?;
+    }
     let raw_content = to_raw_value(&content)?;
     // Nothing that is certainly too large is worth hashing.
     check::event_size(raw_content.get().len())?;

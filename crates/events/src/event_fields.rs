@@ -26,8 +26,7 @@ impl EventFields {
     ///
     /// [`EventError::Broken`] if `event` is not an object of canonical JSON.
     pub fn apply(&self, event: &RawValue) -> Result<Box<RawValue>, EventError> {
-        let event = json::parse_object(event.get().as_bytes())
-            .map_err(|error| EventError::Broken(error.to_string().into()))?;
+        let event = json::parse_stored(event.get().as_bytes())?;
         let mut wanted = CanonicalJsonObject::new();
         for path in &self.0 {
             copy(&event, path, &mut wanted);

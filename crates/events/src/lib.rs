@@ -11,20 +11,27 @@ pub mod draft;
 mod envelope;
 mod error;
 pub mod event_fields;
+pub mod filter;
 pub mod json;
 pub mod pdu;
 pub mod redact;
 pub mod sign;
 pub mod stripped;
 pub mod version;
+pub mod view;
 pub mod visibility;
 
 pub use client_format::{ClientEvent, Format, Shape, Unsigned};
 pub use draft::{Draft, EventRef, Place, build, room_id_for_create};
 pub use error::EventError;
 pub use event_fields::EventFields;
+pub use filter::EventFilter;
 pub use json::{JsonError, MAX_NESTING};
 pub use pdu::Pdu;
 pub use sign::EventSigner;
 pub use version::RoomVersion;
+pub use view::Viewer;
 pub use visibility::VisibilityHistory;
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,7 @@ use crate::{EventError, Pdu, RoomVersion, json};
 ///
 /// [`EventError::Broken`] if `json` is not an event.
 pub fn redact(json: &[u8], version: &RoomVersion) -> Result<Vec<u8>, EventError> {
-    let event =
-        json::parse_object(json).map_err(|error| EventError::Broken(error.to_string().into()))?;
+    let event = json::parse_stored(json)?;
     if !matches!(event.get("type"), Some(CanonicalJsonValue::String(_))) {
         return Err(EventError::Broken("the event has no type".into()));
     }

@@ -42,6 +42,17 @@ pub fn field_sizes(
     limit("sender", sender.as_str().len(), MAX_FIELD_BYTES)
 }
 
+/// Checks the size of an identifier that a client names in an event.
+///
+/// ruma's types check it too, but not in every kind of ID.
+///
+/// # Errors
+///
+/// [`EventError::TooLarge`].
+pub fn identifier_size(what: &'static str, id: &str) -> Result<(), EventError> {
+    limit(what, id.len(), MAX_FIELD_BYTES)
+}
+
 fn limit(what: &'static str, bytes: usize, limit: usize) -> Result<(), EventError> {
     if bytes > limit {
         return Err(EventError::TooLarge { what, limit });
