@@ -15,7 +15,9 @@ const PASSWORD_BYTES: usize = 512;
 pub(crate) enum AdminError {
     #[error("could not read the password from standard input: {0}")]
     Stdin(#[from] io::Error),
-    #[error("the password must be on the first line of standard input, with 1 to {PASSWORD_BYTES} bytes")]
+    #[error(
+        "the password must be on the first line of standard input, with 1 to {PASSWORD_BYTES} bytes"
+    )]
     Password,
     #[error("not wired yet")]
     NotWired,
@@ -37,7 +39,10 @@ pub(crate) async fn user(_config: Config, _command: UserCommand) -> Result<(), A
 ///
 /// If nothing was changed.
 #[expect(clippy::unused_async, reason = "the parts are asynchronous")]
-pub(crate) async fn registration_token(_config: Config, _command: TokenCommand) -> Result<(), AdminError> {
+pub(crate) async fn registration_token(
+    _config: Config,
+    _command: TokenCommand,
+) -> Result<(), AdminError> {
     Err(AdminError::NotWired)
 }
 
@@ -87,7 +92,15 @@ mod tests {
 
     #[test]
     fn no_password_and_one_without_end_are_refused() {
-        for input in [&b""[..], b"\n", b"\r\n", &[b'x'; PASSWORD_BYTES + 1], &[b'x'; 100_000], b"\xff\n"] {
+        let long = vec![b'x'; 100_000];
+        for input in [
+            &b""[..],
+            b"\n",
+            b"\r\n",
+            &[b'x'; PASSWORD_BYTES + 1],
+            &long,
+            b"\xff\n",
+        ] {
             assert!(matches!(read_password(input), Err(AdminError::Password)));
         }
     }

@@ -130,7 +130,13 @@ pub(crate) enum DbCommand {
 #[command(next_help_heading = "Settings")]
 pub(crate) struct SettingFlags {
     /// The configuration file. Default: greenroom.toml in the working directory, if there is one.
-    #[arg(long, global = true, value_name = "FILE", env = "GREENROOM_CONFIG", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "GREENROOM_CONFIG",
+        hide_env_values = true
+    )]
     pub(crate) config: Option<PathBuf>,
     /// Where to serve HTTP; several with commas. Port 0 picks a free one. Default: 127.0.0.1:8008.
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
@@ -141,8 +147,13 @@ pub(crate) struct SettingFlags {
     /// What comes behind the colon of user IDs, as in @alice:example.org. It cannot be changed later. Default: localhost.
     #[arg(long, global = true, value_name = "NAME")]
     server_name: Option<String>,
-    /// sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME. Default: greenroom.db in the data directory.
-    #[arg(long, global = true, value_name = "URL")]
+    // Help, not a comment: rustdoc would take it for a link.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME. Default: greenroom.db in the data directory"
+    )]
     database_url: Option<String>,
     /// How clients reach the server, for /.well-known/matrix/client. Default: https:// and the server name.
     #[arg(long, global = true, value_name = "URL")]
@@ -168,7 +179,7 @@ pub(crate) struct SettingFlags {
     /// Slow down who logs in, registers, sends or joins too often. Default: on.
     #[arg(long, global = true, value_name = "on|off")]
     rate_limits: Option<String>,
-    /// What to log: warn, info, debug, or a filter such as info,greenroom_rooms=debug. Default: info.
+    /// What to log: warn, info, debug, or a filter such as `info,greenroom_rooms=debug`. Default: info.
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
     /// How to log: text or json. Default: text.
@@ -201,7 +212,10 @@ impl SettingFlags {
             ("database_url", self.database_url),
             ("public_base_url", self.public_base_url),
             ("registration", self.registration),
-            ("i_accept_spam_from_open_registration", self.i_accept_spam_from_open_registration),
+            (
+                "i_accept_spam_from_open_registration",
+                self.i_accept_spam_from_open_registration,
+            ),
             ("tls.listen", self.tls_listen),
             ("tls.certificate", self.tls_certificate),
             ("tls.key", self.tls_key),
@@ -215,7 +229,13 @@ impl SettingFlags {
             ("example_app", self.example_app),
             ("shutdown_timeout_seconds", self.shutdown_timeout_seconds),
         ];
-        (self.config, flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
+        (
+            self.config,
+            flags
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, value?)))
+                .collect(),
+        )
     }
 }
 
@@ -240,19 +260,39 @@ mod tests {
     fn every_setting_that_says_so_has_its_flag_and_the_flag_sets_it() {
         for setting in crate::config::settings_with_flags() {
             let flag = setting.flag_name().unwrap();
-            assert_eq!(flags_of(&format!("greenroom {flag}=x")), [(setting.key, "x".to_owned())], "{flag}");
+            assert_eq!(
+                flags_of(&format!("greenroom {flag}=x")),
+                [(setting.key, "x".to_owned())],
+                "{flag}"
+            );
         }
-        let known: Vec<_> = crate::config::settings_with_flags().filter_map(Setting::flag_name).collect();
-        for argument in Cli::command().get_arguments().filter_map(|argument| argument.get_long()) {
+        let known: Vec<_> = crate::config::settings_with_flags()
+            .filter_map(Setting::flag_name)
+            .collect();
+        for argument in Cli::command()
+            .get_arguments()
+            .filter_map(|argument| argument.get_long())
+        {
             let builtin = ["config", "help", "version"].contains(&argument);
-            assert!(builtin || known.contains(&format!("--{argument}")), "--{argument} is no setting");
+            assert!(
+                builtin || known.contains(&format!("--{argument}")),
+                "--{argument} is no setting"
+            );
         }
     }
 
     #[test]
     fn flags_are_understood_before_and_behind_a_command_and_without_one() {
-        for arguments in ["greenroom --workers 3", "greenroom serve --workers 3", "greenroom --workers 3 config check"] {
-            assert_eq!(flags_of(arguments), [("workers", "3".to_owned())], "{arguments}");
+        for arguments in [
+            "greenroom --workers 3",
+            "greenroom serve --workers 3",
+            "greenroom --workers 3 config check",
+        ] {
+            assert_eq!(
+                flags_of(arguments),
+                [("workers", "3".to_owned())],
+                "{arguments}"
+            );
         }
         assert_eq!(
             flags_of("greenroom --i-accept-spam-from-open-registration serve"),
@@ -275,18 +315,35 @@ mod tests {
             "db check",
             "health --url http://127.0.0.1:8008",
         ] {
-            let parsed = Cli::try_parse_from(std::iter::once("greenroom").chain(arguments.split(' ')));
+            let parsed =
+                Cli::try_parse_from(std::iter::once("greenroom").chain(arguments.split(' ')));
             assert!(parsed.is_ok_and(|cli| cli.command.is_some()), "{arguments}");
         }
-        for arguments in ["sreve", "user", "registration-token create --uses 0", "--lisent x"] {
-            assert!(Cli::try_parse_from(std::iter::once("greenroom").chain(arguments.split(' '))).is_err(), "{arguments}");
+        for arguments in [
+            "sreve",
+            "user",
+            "registration-token create --uses 0",
+            "--lisent x",
+        ] {
+            assert!(
+                Cli::try_parse_from(std::iter::once("greenroom").chain(arguments.split(' ')))
+                    .is_err(),
+                "{arguments}"
+            );
         }
     }
 
     #[test]
     fn help_says_where_things_are_and_shows_examples() {
         let help = Cli::command().render_help().to_string();
-        for expected in ["Examples:", "greenroom user create", "./greenroom-data", "127.0.0.1:8008", "GREENROOM_DATA_DIR", "greenroom.toml"] {
+        for expected in [
+            "Examples:",
+            "greenroom user create",
+            "./greenroom-data",
+            "127.0.0.1:8008",
+            "GREENROOM_DATA_DIR",
+            "greenroom.toml",
+        ] {
             assert!(help.contains(expected), "{expected} in\n{help}");
         }
     }

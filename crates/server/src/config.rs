@@ -9,6 +9,7 @@ mod values;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+use greenroom_api::{Network, RateLimitSettings};
 use ruma::{OwnedServerName, ServerName};
 
 use self::{layers::Layers, reader::Reader};
@@ -17,8 +18,7 @@ use self::{layers::Layers, reader::Reader};
 pub(crate) use self::settings::Setting;
 pub(crate) use self::{
     layers::Sources,
-    rate_limits::{Rate, RateLimits, Rates},
-    values::{DatabaseUrl, IpNetwork, LogFormat, Registration},
+    values::{DatabaseUrl, LogFormat, Registration},
 };
 
 /// The default of `request_body_bytes`.
@@ -45,7 +45,7 @@ pub(crate) struct Config {
     /// `registration`. Default open if every address it listens on is a loopback address, closed otherwise.
     pub(crate) registration: Registration,
     /// `rate_limits`: `None` where they are off. Default on.
-    pub(crate) rate_limits: Option<RateLimits>,
+    pub(crate) rate_limits: Option<RateLimitSettings>,
     /// `workers`: threads for HTTP, and as many for rooms. Default the number of cores.
     pub(crate) workers: usize,
     /// `log`: what is logged, as a filter of the `tracing` crate. Default info.
@@ -57,7 +57,7 @@ pub(crate) struct Config {
     /// `metrics_listen`: where `/metrics` is served. Default nowhere.
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// `trusted_proxies`: from whom `X-Forwarded-For` is believed. Default nobody.
-    pub(crate) trusted_proxies: Vec<IpNetwork>,
+    pub(crate) trusted_proxies: Vec<Network>,
     /// `presence`: whether users see who is online. Default on.
     pub(crate) presence: bool,
     /// `[limits]`.
@@ -151,10 +151,21 @@ impl Config {
     pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let layers = Layers::read(sources, &mut problems, &mut warnings);
-        let mut reader = Reader { layers: &layers, problems };
+        let mut reader = Reader {
+            layers: &layers,
+            problems,
+        };
         let config = read(&mut reader, &mut warnings);
         let problems = reader.problems;
-        if problems.is_empty() { Ok(Loaded { config, warnings, layers }) } else { Err(ConfigError { problems }) }
+        if problems.is_empty() {
+            Ok(Loaded {
+                config,
+                warnings,
+                layers,
+            })
+        } else {
+            Err(ConfigError { problems })
+        }
     }
 
     /// How clients reach this server: as configured; or by its name; or, where the name is no public one, where it listens.
@@ -170,14 +181,22 @@ impl Config {
 }
 
 fn is_local_name(name: &ServerName) -> bool {
-    name.host() == "localhost" || name.host().parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+    name.host() == "localhost"
+        || name
+            .host()
+            .parse::<std::net::Ipv4Addr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Config {
     let listen = read_listen(reader);
     let local = listen.iter().all(|address| address.ip().is_loopback());
     let tls = read_tls(reader, local);
-    let data_dir = PathBuf::from(reader.text("data_dir").unwrap_or_else(|| "./greenroom-data".to_owned()));
+    let data_dir = PathBuf::from(
+        reader
+            .text("data_dir")
+            .unwrap_or_else(|| "./greenroom-data".to_owned()),
+    );
     if data_dir.as_os_str().is_empty() {
         reader.problem("data_dir", "must not be empty");
     }
@@ -186,7 +205,7 @@ fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Config {
     Config {
         registration: read_registration(reader, &listen, tls.as_ref()),
         public_base_url: read_public_base_url(reader),
-        rate_limits: RateLimits::read(reader),
+        rate_limits: rate_limits::read(reader),
         workers: usize_of(reader.number("workers", cores(), 1..=512)),
         log: read_log(reader),
         log_format: reader.parse("log_format", LogFormat::Text),
@@ -196,11 +215,27 @@ fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Config {
         presence: reader.switch("presence", true),
         limits: Limits {
             // Not below what one event may need.
-            request_body_bytes: usize_of(reader.number("limits.request_body_bytes", REQUEST_BODY_BYTES, 524_288..=1 << 30)),
-            parked_syncs_per_device: usize_of(reader.number("limits.parked_syncs_per_device", 8, 1..=1000)),
-            connections_per_worker: usize_of(reader.number("limits.connections_per_worker", 25_000, 16..=1_000_000)),
+            request_body_bytes: usize_of(reader.number(
+                "limits.request_body_bytes",
+                REQUEST_BODY_BYTES,
+                524_288..=1 << 30,
+            )),
+            parked_syncs_per_device: usize_of(reader.number(
+                "limits.parked_syncs_per_device",
+                8,
+                1..=1000,
+            )),
+            connections_per_worker: usize_of(reader.number(
+                "limits.connections_per_worker",
+                25_000,
+                16..=1_000_000,
+            )),
         },
-        shutdown_timeout: Duration::from_secs(reader.number("shutdown_timeout_seconds", 4, 1..=600)),
+        shutdown_timeout: Duration::from_secs(reader.number(
+            "shutdown_timeout_seconds",
+            4,
+            1..=600,
+        )),
         listen,
         tls,
         data_dir,
@@ -220,7 +255,9 @@ fn cores() -> u64 {
 
 fn read_listen(reader: &mut Reader<'_>) -> Vec<SocketAddr> {
     let before = reader.problems.len();
-    let listen = reader.addresses("listen").unwrap_or_else(|| vec![SocketAddr::from(([127, 0, 0, 1], 8008))]);
+    let listen = reader
+        .addresses("listen")
+        .unwrap_or_else(|| vec![SocketAddr::from(([127, 0, 0, 1], 8008))]);
     if listen.is_empty() && reader.problems.len() == before {
         reader.problem("listen", "names no address");
     }
@@ -260,24 +297,45 @@ fn read_tls(reader: &mut Reader<'_>, local: bool) -> Option<Tls> {
         None if local => vec![SocketAddr::from(([127, 0, 0, 1], 8448))],
         None => {
             if files.is_some() {
-                reader.problem("tls.certificate", "is of no use without `tls.listen`, for example `0.0.0.0:8448`");
+                reader.problem(
+                    "tls.certificate",
+                    "is of no use without `tls.listen`, for example `0.0.0.0:8448`",
+                );
             }
             return None;
         }
     };
-    (!listen.is_empty()).then_some(Tls { listen, required, files })
+    (!listen.is_empty()).then_some(Tls {
+        listen,
+        required,
+        files,
+    })
 }
 
-fn read_server_name(reader: &mut Reader<'_>, local: bool, warnings: &mut Vec<String>) -> OwnedServerName {
-    let name = reader.text("server_name").unwrap_or_else(|| "localhost".to_owned());
+fn read_server_name(
+    reader: &mut Reader<'_>,
+    local: bool,
+    warnings: &mut Vec<String>,
+) -> OwnedServerName {
+    let name = reader
+        .text("server_name")
+        .unwrap_or_else(|| "localhost".to_owned());
     let parsed = match ServerName::parse(&name) {
-        Ok(parsed) if parsed.as_str().bytes().any(|byte| byte.is_ascii_uppercase()) => {
+        Ok(parsed)
+            if parsed
+                .as_str()
+                .bytes()
+                .any(|byte| byte.is_ascii_uppercase()) =>
+        {
             reader.problem("server_name", "must be in lowercase");
             parsed
         }
         Ok(parsed) => parsed,
         Err(_) => {
-            reader.problem("server_name", format!("`{name}` is no server name, such as example.org or localhost"));
+            reader.problem(
+                "server_name",
+                format!("`{name}` is no server name, such as example.org or localhost"),
+            );
             return ruma::server_name!("localhost").to_owned();
         }
     };
@@ -290,7 +348,11 @@ fn read_server_name(reader: &mut Reader<'_>, local: bool, warnings: &mut Vec<Str
 }
 
 /// The default is open where only this machine can connect. Elsewhere open needs the consent of somebody who has read what it does.
-fn read_registration(reader: &mut Reader<'_>, listen: &[SocketAddr], tls: Option<&Tls>) -> Registration {
+fn read_registration(
+    reader: &mut Reader<'_>,
+    listen: &[SocketAddr],
+    tls: Option<&Tls>,
+) -> Registration {
     const CONSENT: &str = "i_accept_spam_from_open_registration";
     let public: Vec<String> = listen
         .iter()
@@ -298,7 +360,11 @@ fn read_registration(reader: &mut Reader<'_>, listen: &[SocketAddr], tls: Option
         .filter(|address| !address.ip().is_loopback())
         .map(SocketAddr::to_string)
         .collect();
-    let default = if public.is_empty() { Registration::Open } else { Registration::Closed };
+    let default = if public.is_empty() {
+        Registration::Open
+    } else {
+        Registration::Closed
+    };
     let registration = reader.parse("registration", default);
     let consent = reader.switch(CONSENT, false);
     if registration == Registration::Open && !public.is_empty() && !consent {
@@ -318,10 +384,17 @@ fn read_registration(reader: &mut Reader<'_>, listen: &[SocketAddr], tls: Option
 
 fn read_public_base_url(reader: &mut Reader<'_>) -> Option<String> {
     let url = reader.text("public_base_url")?;
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    let plain = |rest: &str| !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['?', '#', ' ', '"', '<', '@']);
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    let plain = |rest: &str| {
+        !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['?', '#', ' ', '"', '<', '@'])
+    };
     if !rest.is_some_and(plain) {
-        reader.problem("public_base_url", "must be a URL such as https://matrix.example.org");
+        reader.problem(
+            "public_base_url",
+            "must be a URL such as https://matrix.example.org",
+        );
     }
     Some(url.trim_end_matches('/').to_owned())
 }
@@ -345,12 +418,12 @@ fn read_metrics_listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
     addresses.first().copied()
 }
 
-fn read_trusted_proxies(reader: &mut Reader<'_>) -> Vec<IpNetwork> {
+fn read_trusted_proxies(reader: &mut Reader<'_>) -> Vec<Network> {
     let mut networks = Vec::new();
     for text in reader.list("trusted_proxies").unwrap_or_default() {
         match text.parse() {
             Ok(network) => networks.push(network),
-            Err(error) => reader.problem("trusted_proxies", format!("`{text}` {error}")),
+            Err(error) => reader.problem("trusted_proxies", format!("`{text}` is {error}")),
         }
     }
     networks

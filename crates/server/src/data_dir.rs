@@ -41,21 +41,36 @@ impl DataDir {
     ///
     /// If it cannot be created or written to.
     pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
-        let not_writable = |cause| DataDirError::NotWritable { path: path.to_owned(), cause };
+        let not_writable = |cause| DataDirError::NotWritable {
+            path: path.to_owned(),
+            cause,
+        };
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(path)
-            .map_err(|cause| DataDirError::Create { path: path.to_owned(), cause })?;
-        let mode = fs::metadata(path).map_err(not_writable)?.permissions().mode();
+            .map_err(|cause| DataDirError::Create {
+                path: path.to_owned(),
+                cause,
+            })?;
+        let mode = fs::metadata(path)
+            .map_err(not_writable)?
+            .permissions()
+            .mode();
         if mode & 0o077 != 0 {
             // Not ours to change where somebody else owns it; then it is as open as its owner wants it.
             match fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)) {
-                Ok(()) => tracing::info!(path = %path.display(), "closed the data directory to other users"),
-                Err(error) => tracing::warn!(path = %path.display(), %error, "other users can read the data directory"),
+                Ok(()) => {
+                    tracing::info!(path = %path.display(), "closed the data directory to other users")
+                }
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "other users can read the data directory")
+                }
             }
         }
-        let data_dir = Self { path: path.to_owned() };
+        let data_dir = Self {
+            path: path.to_owned(),
+        };
         data_dir.open_private(LOCK_FILE).map_err(not_writable)?;
         Ok(data_dir)
     }
@@ -71,11 +86,16 @@ impl DataDir {
     ///
     /// [`DataDirError::InUse`] if another process has it.
     pub(crate) fn lock(&self) -> Result<DataDirLock, DataDirError> {
-        let not_writable = |cause| DataDirError::NotWritable { path: self.path.clone(), cause };
+        let not_writable = |cause| DataDirError::NotWritable {
+            path: self.path.clone(),
+            cause,
+        };
         let file = self.open_private(LOCK_FILE).map_err(not_writable)?;
         match file.try_lock() {
             Ok(()) => Ok(DataDirLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse { path: self.path.clone() }),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse {
+                path: self.path.clone(),
+            }),
             Err(TryLockError::Error(cause)) => Err(not_writable(cause)),
         }
     }
@@ -104,8 +124,12 @@ impl DataDir {
         let path = self.path.join(name);
         let temporary = self.path.join(format!("{name}.new"));
         let write = || {
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&temporary)?;
             // A file left over from a crash may have been created by somebody else.
             file.set_permissions(fs::Permissions::from_mode(0o600))?;
             file.write_all(content)?;
@@ -113,11 +137,20 @@ impl DataDir {
             fs::rename(&temporary, &path)?;
             File::open(&self.path)?.sync_all()
         };
-        write().map_err(|cause| DataDirError::Write { path: path.clone(), cause })
+        write().map_err(|cause| DataDirError::Write {
+            path: path.clone(),
+            cause,
+        })
     }
 
     fn open_private(&self, name: &str) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(self.path.join(name))
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.path.join(name))
     }
 }
 
@@ -162,7 +195,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = DataDir::open(folder.path()).unwrap();
         let lock = data_dir.lock().unwrap();
-        assert!(matches!(DataDir::open(folder.path()).unwrap().lock(), Err(DataDirError::InUse { .. })));
+        assert!(matches!(
+            DataDir::open(folder.path()).unwrap().lock(),
+            Err(DataDirError::InUse { .. })
+        ));
         drop(lock);
         data_dir.lock().unwrap();
     }
@@ -173,6 +209,9 @@ mod tests {
         let path = folder.path().join("data");
         fs::write(&path, "").unwrap();
         let error = DataDir::open(&path).unwrap_err().to_string();
-        assert!(error.contains("data directory") && error.contains(&path.display().to_string()), "{error}");
+        assert!(
+            error.contains("data directory") && error.contains(&path.display().to_string()),
+            "{error}"
+        );
     }
 }

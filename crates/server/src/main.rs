@@ -28,7 +28,11 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("greenroom: {}", with_causes(error.as_ref()));
-            ExitCode::from(if error.is::<ConfigError>() { EXIT_USAGE } else { 1 })
+            ExitCode::from(if error.is::<ConfigError>() {
+                EXIT_USAGE
+            } else {
+                1
+            })
         }
     }
 }
@@ -76,7 +80,10 @@ fn serve(loaded: Loaded) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// Carries out a command of an operator, who sees warnings and errors of the parts but not their news.
-fn administer<F, E>(loaded: Loaded, command: impl FnOnce(Config) -> F) -> Result<ExitCode, Box<dyn Error>>
+fn administer<F, E>(
+    loaded: Loaded,
+    command: impl FnOnce(Config) -> F,
+) -> Result<ExitCode, Box<dyn Error>>
 where
     F: Future<Output = Result<(), E>>,
     E: Error + 'static,

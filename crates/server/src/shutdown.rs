@@ -54,12 +54,16 @@ impl Signal {
 
 impl Shutdown {
     pub(crate) fn new() -> Self {
-        Self { sender: watch::Sender::new(false) }
+        Self {
+            sender: watch::Sender::new(false),
+        }
     }
 
     /// For a part that must know.
     pub(crate) fn signal(&self) -> ShutdownSignal {
-        ShutdownSignal { receiver: self.sender.subscribe() }
+        ShutdownSignal {
+            receiver: self.sender.subscribe(),
+        }
     }
 
     /// Every [`ShutdownSignal`] fires, also those made later.
@@ -126,7 +130,10 @@ pub(crate) async fn serve_until_stopped(
         ended = &mut server => return ended.map(|()| Stopped::Gracefully),
         Some(signal) = signals.recv() => signal,
     };
-    tracing::info!(signal = first.name(), "stopping: finishing what was started, a second signal exits at once");
+    tracing::info!(
+        signal = first.name(),
+        "stopping: finishing what was started, a second signal exits at once"
+    );
     shutdown.trigger();
     // The command is queued when `stop` is called; what it returns only says when it is done, and so does the server itself.
     drop(handle.stop(true));

@@ -2,9 +2,12 @@
 
 mod process;
 
-use std::io::IsTerminal as _;
+use std::{
+    io::{self, IsTerminal as _},
+    net::{SocketAddr, TcpListener},
+};
 
-use actix_web::{HttpResponse, web};
+use actix_web::{App, HttpResponse, web};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, filter::ParseError, util::TryInitError};
 
@@ -15,8 +18,10 @@ use crate::config::LogFormat;
 const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off,rustls=error";
 
 /// How long things take, in seconds: finer where a message should be, coarser up to a long poll.
-const SECONDS: &[f64] =
-    &[0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+const SECONDS: &[f64] = &[
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    10.0, 30.0,
+];
 
 /// Why there can be no logs or figures.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +50,12 @@ pub(crate) fn init_logging(filter: &str, format: LogFormat) -> Result<(), Teleme
         .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => builder.finish().try_init()?,
-        LogFormat::Json => builder.json().with_current_span(false).with_span_list(false).finish().try_init()?,
+        LogFormat::Json => builder
+            .json()
+            .with_current_span(false)
+            .with_span_list(false)
+            .finish()
+            .try_init()?,
     }
     Ok(())
 }
@@ -85,9 +95,35 @@ impl Metrics {
         self.handle.run_upkeep();
     }
 
+    /// Serves `/metrics` on a listener of its own for as long as the process lives.
+    ///
+    /// To be called within an actix system. Returns the address, whose port is the one that was picked if `address` has port 0.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be bound.
+    pub(crate) fn serve(&self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(address)?;
+        let bound = listener.local_addr()?;
+        let metrics = self.clone();
+        let server =
+            actix_web::HttpServer::new(move || App::new().configure(|cfg| metrics.configure(cfg)))
+                .workers(1)
+                .disable_signals()
+                .listen(listener)?
+                .run();
+        actix_rt::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "metrics are no longer served");
+            }
+        });
+        Ok(bound)
+    }
+
     /// `GET /metrics`.
     pub(crate) fn configure(&self, cfg: &mut web::ServiceConfig) {
-        cfg.app_data(web::Data::new(self.clone())).route("/metrics", web::get().to(respond));
+        cfg.app_data(web::Data::new(self.clone()))
+            .route("/metrics", web::get().to(respond));
     }
 }
 
@@ -103,7 +139,7 @@ async fn respond(metrics: web::Data<Metrics>) -> HttpResponse {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::{App, test};
+    use actix_web::test;
     use metrics::Recorder as _;
 
     use super::*;
@@ -111,24 +147,40 @@ mod tests {
     #[::core::prelude::v1::test]
     fn a_filter_in_the_configuration_wins_over_ours() {
         let shown = env_filter("info,actix_server=debug").unwrap().to_string();
-        assert!(shown.contains("actix_server=debug") && !shown.contains("actix_server=warn"), "{shown}");
-        assert!(env_filter("info").unwrap().to_string().contains("rustls=error"));
+        assert!(
+            shown.contains("actix_server=debug") && !shown.contains("actix_server=warn"),
+            "{shown}"
+        );
+        assert!(
+            env_filter("info")
+                .unwrap()
+                .to_string()
+                .contains("rustls=error")
+        );
         assert!(env_filter("greenroom=loud").is_err());
     }
 
     #[actix_web::test]
     async fn metrics_are_answered_in_the_text_format() {
         let recorder = builder().unwrap().build_recorder();
-        let metrics = Metrics { handle: recorder.handle() };
+        let metrics = Metrics {
+            handle: recorder.handle(),
+        };
         let key = metrics::Key::from_name("greenroom_commit_seconds");
         let metadata = metrics::Metadata::new("test", metrics::Level::INFO, None);
         recorder.register_histogram(&key, &metadata).record(0.002);
         let app = test::init_service(App::new().configure(|cfg| metrics.configure(cfg))).await;
         let request = test::TestRequest::get().uri("/metrics").to_request();
         let response = test::call_service(&app, request).await;
-        assert_eq!(response.headers().get("content-type").unwrap(), "text/plain; version=0.0.4; charset=utf-8");
+        assert_eq!(
+            response.headers().get("content-type").unwrap(),
+            "text/plain; version=0.0.4; charset=utf-8"
+        );
         let text = String::from_utf8(test::read_body(response).await.to_vec()).unwrap();
-        assert!(text.contains("greenroom_commit_seconds_bucket{le=\"0.0025\"} 1"), "{text}");
+        assert!(
+            text.contains("greenroom_commit_seconds_bucket{le=\"0.0025\"} 1"),
+            "{text}"
+        );
         assert!(text.contains("process_resident_memory_bytes "), "{text}");
     }
 }

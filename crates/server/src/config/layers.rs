@@ -37,7 +37,11 @@ impl Sources {
         let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
-        Self { file, env: std::env::vars_os().filter_map(unicode).collect(), flags }
+        Self {
+            file,
+            env: std::env::vars_os().filter_map(unicode).collect(),
+            flags,
+        }
     }
 }
 
@@ -79,7 +83,9 @@ fn insert(dict: &mut Dict, key: &str, value: Value) {
             dict.insert(key.to_owned(), value);
         }
         Some((table, rest)) => {
-            let inner = dict.entry(table.to_owned()).or_insert_with(|| Value::from(Dict::new()));
+            let inner = dict
+                .entry(table.to_owned())
+                .or_insert_with(|| Value::from(Dict::new()));
             if let Value::Dict(_, inner) = inner {
                 insert(inner, rest, value);
             }
@@ -89,30 +95,57 @@ fn insert(dict: &mut Dict, key: &str, value: Value) {
 
 impl Layers {
     /// Reads all sources. What cannot be read or means nothing is added to `problems`, or to `warnings` if it may not be ours.
-    pub(super) fn read(sources: &Sources, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) -> Self {
+    pub(super) fn read(
+        sources: &Sources,
+        problems: &mut Vec<Problem>,
+        warnings: &mut Vec<String>,
+    ) -> Self {
         let mut figment = Figment::new();
         if let Some((path, values)) = read_file(sources.file.as_deref(), problems) {
-            figment = figment.merge(Layer { name: format!("file {}", path.display()), values });
+            figment = figment.merge(Layer {
+                name: format!("file {}", path.display()),
+                values,
+            });
         }
         for (name, value) in &sources.env {
-            let Some(short) = name.strip_prefix(ENV_PREFIX) else { continue };
-            if ENV_IGNORED.iter().any(|ignored| if ignored.ends_with('_') { short.starts_with(ignored) } else { short == *ignored }) {
+            let Some(short) = name.strip_prefix(ENV_PREFIX) else {
+                continue;
+            };
+            if ENV_IGNORED.iter().any(|ignored| {
+                if ignored.ends_with('_') {
+                    short.starts_with(ignored)
+                } else {
+                    short == *ignored
+                }
+            }) {
                 continue;
             }
             let Some(setting) = Setting::by_env(short) else {
                 // A warning only: Kubernetes sets GREENROOM_PORT and the like for a service of our name.
                 let meant = did_you_mean(short, SETTINGS.iter().map(|setting| setting.env));
-                let hint = meant.map(|meant| format!(", did you mean {ENV_PREFIX}{meant}?")).unwrap_or_default();
-                warnings.push(format!("the environment variable {name} is no setting{hint}"));
+                let hint = meant
+                    .map(|meant| format!(", did you mean {ENV_PREFIX}{meant}?"))
+                    .unwrap_or_default();
+                warnings.push(format!(
+                    "the environment variable {name} is no setting{hint}"
+                ));
                 continue;
             };
             let values = BTreeMap::from([(setting.key.to_owned(), Value::from(value.clone()))]);
-            figment = figment.merge(Layer { name: format!("environment variable {name}"), values });
+            figment = figment.merge(Layer {
+                name: format!("environment variable {name}"),
+                values,
+            });
         }
         for (key, value) in &sources.flags {
-            let flag = Setting::by_key(key).and_then(Setting::flag_name).unwrap_or_else(|| (*key).to_owned());
+            let flag = Setting::by_key(key)
+                .and_then(Setting::flag_name)
+                .unwrap_or_else(|| (*key).to_owned());
             let values = BTreeMap::from([((*key).to_owned(), Value::from(value.clone()))]);
-            figment = figment.merge(Layer { name: format!("flag {flag}"), values });
+            figment = figment.merge(Layer {
+                name: format!("flag {flag}"),
+                values,
+            });
         }
         Self { figment }
     }
@@ -131,35 +164,57 @@ impl Layers {
     }
 }
 
-fn read_file(named: Option<&Path>, problems: &mut Vec<Problem>) -> Option<(PathBuf, BTreeMap<String, Value>)> {
+fn read_file(
+    named: Option<&Path>,
+    problems: &mut Vec<Problem>,
+) -> Option<(PathBuf, BTreeMap<String, Value>)> {
     let path = named.unwrap_or(Path::new(DEFAULT_FILE));
     match (path.try_exists(), named) {
         (Ok(true), _) => {}
         (Ok(false), None) => return None,
         (Ok(false), Some(_)) => {
-            problems.push(Problem::new(format!("the configuration file {} does not exist", path.display())));
+            problems.push(Problem::new(format!(
+                "the configuration file {} does not exist",
+                path.display()
+            )));
             return None;
         }
         (Err(error), _) => {
-            problems.push(Problem::new(format!("could not read {}: {error}", path.display())));
+            problems.push(Problem::new(format!(
+                "could not read {}: {error}",
+                path.display()
+            )));
             return None;
         }
     }
     let mut data = match Toml::file_exact(path).data() {
         Ok(data) => data,
         Err(errors) => {
-            problems.extend(errors.into_iter().map(|error| Problem::new(format!("{}: {}", path.display(), error.kind))));
+            problems.extend(
+                errors
+                    .into_iter()
+                    .map(|error| Problem::new(format!("{}: {}", path.display(), error.kind))),
+            );
             return None;
         }
     };
     let mut values = BTreeMap::new();
-    flatten(data.remove(&Profile::Default).unwrap_or_default(), "", &mut values);
+    flatten(
+        data.remove(&Profile::Default).unwrap_or_default(),
+        "",
+        &mut values,
+    );
     values.retain(|key, _| {
         let known = Setting::by_key(key).is_some();
         if !known {
             let meant = did_you_mean(key, SETTINGS.iter().map(|setting| setting.key));
-            let hint = meant.map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default();
-            problems.push(Problem::new(format!("{}: there is no setting `{key}`{hint}", path.display())));
+            let hint = meant
+                .map(|meant| format!(", did you mean `{meant}`?"))
+                .unwrap_or_default();
+            problems.push(Problem::new(format!(
+                "{}: there is no setting `{key}`{hint}",
+                path.display()
+            )));
         }
         known
     });

@@ -1,84 +1,67 @@
-//! How often somebody may do something.
+//! How often somebody may do something: the settings for what [`greenroom_api`] enforces.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use greenroom_api::{Limits, Rate, RateLimitSettings};
 
 use super::reader::Reader;
 
-/// So many at once, and then so many per second.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Rate {
-    /// Above 0.
-    pub(crate) per_second: f64,
-    /// At least 1.
-    pub(crate) burst: u32,
-}
-
-/// The limits of one kind of act.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Rates {
-    /// For one account: the one that acts, or that somebody tries to log in to or to register.
-    pub(crate) account: Rate,
-    /// For one address, or one /64 network where it is an IPv6 one.
-    pub(crate) address: Rate,
-}
-
-/// The limits of every kind of act, where they are on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct RateLimits {
-    pub(crate) login: Rates,
-    pub(crate) registration: Rates,
-    pub(crate) messages: Rates,
-    pub(crate) joins: Rates,
-}
-
-const fn rates(account: (f64, u32), address: (f64, u32)) -> Rates {
-    Rates {
-        account: Rate { per_second: account.0, burst: account.1 },
-        address: Rate { per_second: address.0, burst: address.1 },
-    }
-}
-
-impl RateLimits {
-    /// Nothing a person does, alone or with a family behind one address, comes near these.
-    pub(crate) const DEFAULT: Self = Self {
-        // Twelve guesses a minute at one password.
-        login: rates((0.2, 10), (1.0, 30)),
-        registration: rates((0.2, 10), (0.2, 20)),
-        messages: rates((10.0, 50), (50.0, 200)),
-        joins: rates((1.0, 20), (5.0, 60)),
+/// Reads `rate_limits`: `None` where they are off.
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<RateLimitSettings> {
+    let enabled = reader.switch("rate_limits.enabled", true);
+    let default = RateLimitSettings::default();
+    let limits = RateLimitSettings {
+        login: read_limits(reader, "login", default.login),
+        registration: read_limits(reader, "registration", default.registration),
+        messages: read_limits(reader, "messages", default.messages),
+        joins: read_limits(reader, "joins", default.joins),
     };
-
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let enabled = reader.switch("rate_limits.enabled", true);
-        let limits = Self {
-            login: read_rates(reader, "login", Self::DEFAULT.login),
-            registration: read_rates(reader, "registration", Self::DEFAULT.registration),
-            messages: read_rates(reader, "messages", Self::DEFAULT.messages),
-            joins: read_rates(reader, "joins", Self::DEFAULT.joins),
-        };
-        enabled.then_some(limits)
-    }
-
-    /// By the keys of their settings, for showing.
-    pub(super) fn by_key(&self) -> Vec<(String, String)> {
-        let kinds =
-            [("login", self.login), ("registration", self.registration), ("messages", self.messages), ("joins", self.joins)];
-        let mut values = Vec::new();
-        for (kind, rates) in kinds {
-            for (whose, rate) in [("account", rates.account), ("address", rates.address)] {
-                values.push((format!("rate_limits.{kind}.{whose}.per_second"), rate.per_second.to_string()));
-                values.push((format!("rate_limits.{kind}.{whose}.burst"), rate.burst.to_string()));
-            }
-        }
-        values
-    }
+    enabled.then_some(limits)
 }
 
-fn read_rates(reader: &mut Reader<'_>, kind: &str, default: Rates) -> Rates {
+fn read_limits(reader: &mut Reader<'_>, kind: &str, default: Limits) -> Limits {
     let mut rate = |whose: &str, default: Rate| {
-        let burst = reader.number(&format!("rate_limits.{kind}.{whose}.burst"), default.burst.into(), 1..=1_000_000);
+        let key = format!("rate_limits.{kind}.{whose}.burst");
+        let burst = reader.number(&key, default.burst.get().into(), 1..=1_000_000);
+        let burst = u32::try_from(burst).ok().and_then(NonZeroU32::new);
+        // The time between two acts, which is exact, and not its inverse, is what the defaults are.
+        let per_second = reader.positive(&format!("rate_limits.{kind}.{whose}.per_second"));
         Rate {
-            per_second: reader.positive(&format!("rate_limits.{kind}.{whose}.per_second"), default.per_second),
-            burst: u32::try_from(burst).unwrap_or(default.burst),
+            burst: burst.unwrap_or(default.burst),
+            refill: per_second.map_or(default.refill, |rate| Duration::from_secs_f64(1.0 / rate)),
         }
     };
-    Rates { account: rate("account", default.account), address: rate("address", default.address) }
+    Limits {
+        per_account: rate("account", default.per_account),
+        per_address: rate("address", default.per_address),
+    }
+}
+
+/// By the keys of their settings, for showing.
+pub(super) fn by_key(limits: &RateLimitSettings) -> Vec<(String, String)> {
+    let kinds = [
+        ("login", limits.login),
+        ("registration", limits.registration),
+        ("messages", limits.messages),
+        ("joins", limits.joins),
+    ];
+    let mut values = Vec::new();
+    for (kind, limits) in kinds {
+        for (whose, rate) in [
+            ("account", limits.per_account),
+            ("address", limits.per_address),
+        ] {
+            let per_second = format!("{:.4}", 1.0 / rate.refill.as_secs_f64());
+            let per_second = per_second
+                .trim_end_matches('0')
+                .trim_end_matches('.')
+                .to_owned();
+            values.push((format!("rate_limits.{kind}.{whose}.per_second"), per_second));
+            values.push((
+                format!("rate_limits.{kind}.{whose}.burst"),
+                rate.burst.to_string(),
+            ));
+        }
+    }
+    values
 }

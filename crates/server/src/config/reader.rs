@@ -16,7 +16,8 @@ impl Reader<'_> {
     /// Notes a problem of one setting.
     pub(super) fn problem(&mut self, key: &str, what: impl Display) {
         let origin = self.layers.origin(key);
-        self.problems.push(Problem::new(format!("`{key}` ({origin}): {what}")));
+        self.problems
+            .push(Problem::new(format!("`{key}` ({origin}): {what}")));
     }
 
     /// A value as text: numbers and booleans as they are written. `None` where nothing is set.
@@ -33,7 +34,8 @@ impl Reader<'_> {
     pub(super) fn list(&mut self, key: &str) -> Option<Vec<String>> {
         let items = match self.layers.value(key)? {
             Value::Array(_, items) => items.iter().map(scalar).collect::<Option<Vec<_>>>(),
-            single => scalar(&single).map(|text| text.split(',').map(|item| item.trim().to_owned()).collect()),
+            single => scalar(&single)
+                .map(|text| text.split(',').map(|item| item.trim().to_owned()).collect()),
         };
         if items.is_none() {
             self.problem(key, "must be a list of texts");
@@ -47,7 +49,9 @@ impl Reader<'_> {
         T: FromStr,
         T::Err: Display,
     {
-        let Some(text) = self.text(key) else { return default };
+        let Some(text) = self.text(key) else {
+            return default;
+        };
         match text.parse() {
             Ok(value) => value,
             Err(error) => {
@@ -59,24 +63,33 @@ impl Reader<'_> {
 
     /// A whole number.
     pub(super) fn number(&mut self, key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        let Some(text) = self.text(key) else { return default };
+        let Some(text) = self.text(key) else {
+            return default;
+        };
         match text.parse() {
             Ok(number) if range.contains(&number) => number,
             _ => {
-                self.problem(key, format!("must be a whole number from {} to {}", range.start(), range.end()));
+                self.problem(
+                    key,
+                    format!(
+                        "must be a whole number from {} to {}",
+                        range.start(),
+                        range.end()
+                    ),
+                );
                 default
             }
         }
     }
 
-    /// A number with a fraction, above zero.
-    pub(super) fn positive(&mut self, key: &str, default: f64) -> f64 {
-        let Some(text) = self.text(key) else { return default };
+    /// A number with a fraction, above zero. `None` where nothing is set.
+    pub(super) fn positive(&mut self, key: &str) -> Option<f64> {
+        let text = self.text(key)?;
         match text.parse::<f64>() {
-            Ok(number) if number.is_finite() && number > 0.0 && number <= 1e6 => number,
+            Ok(number) if (0.000_1..=100_000.0).contains(&number) => Some(number),
             _ => {
-                self.problem(key, "must be a number above 0, at most 1000000");
-                default
+                self.problem(key, "must be a number from 0.0001 to 100000");
+                None
             }
         }
     }
@@ -100,7 +113,10 @@ impl Reader<'_> {
         for text in self.list(key)? {
             match address(&text) {
                 Some(address) => addresses.push(address),
-                None => self.problem(key, format!("`{text}` is no address and port, such as 127.0.0.1:8008 or [::]:8008")),
+                None => self.problem(
+                    key,
+                    format!("`{text}` is no address and port, such as 127.0.0.1:8008 or [::]:8008"),
+                ),
             }
         }
         Some(addresses)

@@ -2,14 +2,19 @@
 
 use std::fmt::{self, Display};
 
-use super::{Loaded, RateLimits, settings::SETTINGS};
+use super::{Loaded, rate_limits, reader::Reader, settings::SETTINGS};
 
 impl Loaded {
     /// The value in effect of the setting with this key, secrets left out.
     fn shown(&self, key: &str) -> String {
         let config = &self.config;
         let limits = &config.limits;
-        let path = |file: Option<&std::path::PathBuf>| file.map_or_else(|| "self-signed".to_owned(), |path| path.display().to_string());
+        let path = |file: Option<&std::path::PathBuf>| {
+            file.map_or_else(
+                || "self-signed".to_owned(),
+                |path| path.display().to_string(),
+            )
+        };
         let files = config.tls.as_ref().and_then(|tls| tls.files.as_ref());
         match key {
             "listen" => list(&config.listen),
@@ -18,14 +23,19 @@ impl Loaded {
             "database_url" => config.database_url.to_string(),
             "public_base_url" => config.base_url(config.listen.first().copied()),
             "registration" => config.registration.to_string(),
-            "tls.listen" => config.tls.as_ref().map_or_else(|| "off".to_owned(), |tls| list(&tls.listen)),
+            "tls.listen" => config
+                .tls
+                .as_ref()
+                .map_or_else(|| "off".to_owned(), |tls| list(&tls.listen)),
             "tls.certificate" => path(files.map(|files| &files.certificate)),
             "tls.key" => path(files.map(|files| &files.key)),
             "workers" => config.workers.to_string(),
             "log" => config.log.clone(),
             "log_format" => config.log_format.to_string(),
-            "metrics_listen" => config.metrics_listen.map_or_else(|| "off".to_owned(), |address| address.to_string()),
-            "trusted_proxies" => list(&config.trusted_proxies),
+            "metrics_listen" => config
+                .metrics_listen
+                .map_or_else(|| "off".to_owned(), |address| address.to_string()),
+            "trusted_proxies" => self.given_list(key),
             "presence" => on_off(config.presence),
             "example_app" => on_off(config.example_app),
             "shutdown_timeout_seconds" => config.shutdown_timeout.as_secs().to_string(),
@@ -39,13 +49,31 @@ impl Loaded {
     }
 
     fn rate(&self, key: &str) -> Option<String> {
-        let limits = self.config.rate_limits.unwrap_or(RateLimits::DEFAULT);
-        limits.by_key().into_iter().find(|(known, _)| known == key).map(|(_, value)| value)
+        let limits = self.config.rate_limits.unwrap_or_default();
+        rate_limits::by_key(&limits)
+            .into_iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, value)| value)
+    }
+
+    fn given_list(&self, key: &str) -> String {
+        let mut reader = Reader {
+            layers: &self.layers,
+            problems: Vec::new(),
+        };
+        list(&reader.list(key).unwrap_or_default())
     }
 
     fn given(&self, key: &str) -> String {
         let given = self.layers.value(key);
-        given.and_then(|value| value.as_str().map(str::to_owned).or_else(|| value.to_bool().map(on_off))).unwrap_or_else(|| on_off(false))
+        given
+            .and_then(|value| {
+                value
+                    .as_str()
+                    .map(str::to_owned)
+                    .or_else(|| value.to_bool().map(on_off))
+            })
+            .unwrap_or_else(|| on_off(false))
     }
 }
 
@@ -54,10 +82,19 @@ impl Display for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rates_off = self.config.rate_limits.is_none();
         for setting in SETTINGS {
-            if rates_off && setting.key.starts_with("rate_limits.") && setting.key != "rate_limits.enabled" {
+            if rates_off
+                && setting.key.starts_with("rate_limits.")
+                && setting.key != "rate_limits.enabled"
+            {
                 continue;
             }
-            writeln!(f, "{} = {}  ({})", setting.key, self.shown(setting.key), self.layers.origin(setting.key))?;
+            writeln!(
+                f,
+                "{} = {}  ({})",
+                setting.key,
+                self.shown(setting.key),
+                self.layers.origin(setting.key)
+            )?;
         }
         Ok(())
     }
@@ -65,7 +102,11 @@ impl Display for Loaded {
 
 fn list<T: Display>(items: &[T]) -> String {
     let items: Vec<String> = items.iter().map(T::to_string).collect();
-    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+    if items.is_empty() {
+        "none".to_owned()
+    } else {
+        items.join(", ")
+    }
 }
 
 fn on_off(value: bool) -> String {

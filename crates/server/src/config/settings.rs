@@ -12,11 +12,19 @@ pub(crate) struct Setting {
 }
 
 const fn flag(key: &'static str, env: &'static str) -> Setting {
-    Setting { key, env, flag: true }
+    Setting {
+        key,
+        env,
+        flag: true,
+    }
 }
 
 const fn file(key: &'static str, env: &'static str) -> Setting {
-    Setting { key, env, flag: false }
+    Setting {
+        key,
+        env,
+        flag: false,
+    }
 }
 
 /// What environment variables of ours begin with.
@@ -33,7 +41,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
     flag("database_url", "DATABASE_URL"),
     flag("public_base_url", "PUBLIC_BASE_URL"),
     flag("registration", "REGISTRATION"),
-    flag("i_accept_spam_from_open_registration", "I_ACCEPT_SPAM_FROM_OPEN_REGISTRATION"),
+    flag(
+        "i_accept_spam_from_open_registration",
+        "I_ACCEPT_SPAM_FROM_OPEN_REGISTRATION",
+    ),
     flag("tls.listen", "TLS_LISTEN"),
     flag("tls.certificate", "TLS_CERTIFICATE"),
     flag("tls.key", "TLS_KEY"),
@@ -46,25 +57,79 @@ pub(crate) const SETTINGS: &[Setting] = &[
     flag("example_app", "EXAMPLE_APP"),
     flag("shutdown_timeout_seconds", "SHUTDOWN_TIMEOUT_SECONDS"),
     file("limits.request_body_bytes", "LIMITS_REQUEST_BODY_BYTES"),
-    file("limits.parked_syncs_per_device", "LIMITS_PARKED_SYNCS_PER_DEVICE"),
-    file("limits.connections_per_worker", "LIMITS_CONNECTIONS_PER_WORKER"),
+    file(
+        "limits.parked_syncs_per_device",
+        "LIMITS_PARKED_SYNCS_PER_DEVICE",
+    ),
+    file(
+        "limits.connections_per_worker",
+        "LIMITS_CONNECTIONS_PER_WORKER",
+    ),
     flag("rate_limits.enabled", "RATE_LIMITS"),
-    file("rate_limits.login.account.per_second", "RATE_LIMITS_LOGIN_ACCOUNT_PER_SECOND"),
-    file("rate_limits.login.account.burst", "RATE_LIMITS_LOGIN_ACCOUNT_BURST"),
-    file("rate_limits.login.address.per_second", "RATE_LIMITS_LOGIN_ADDRESS_PER_SECOND"),
-    file("rate_limits.login.address.burst", "RATE_LIMITS_LOGIN_ADDRESS_BURST"),
-    file("rate_limits.registration.account.per_second", "RATE_LIMITS_REGISTRATION_ACCOUNT_PER_SECOND"),
-    file("rate_limits.registration.account.burst", "RATE_LIMITS_REGISTRATION_ACCOUNT_BURST"),
-    file("rate_limits.registration.address.per_second", "RATE_LIMITS_REGISTRATION_ADDRESS_PER_SECOND"),
-    file("rate_limits.registration.address.burst", "RATE_LIMITS_REGISTRATION_ADDRESS_BURST"),
-    file("rate_limits.messages.account.per_second", "RATE_LIMITS_MESSAGES_ACCOUNT_PER_SECOND"),
-    file("rate_limits.messages.account.burst", "RATE_LIMITS_MESSAGES_ACCOUNT_BURST"),
-    file("rate_limits.messages.address.per_second", "RATE_LIMITS_MESSAGES_ADDRESS_PER_SECOND"),
-    file("rate_limits.messages.address.burst", "RATE_LIMITS_MESSAGES_ADDRESS_BURST"),
-    file("rate_limits.joins.account.per_second", "RATE_LIMITS_JOINS_ACCOUNT_PER_SECOND"),
-    file("rate_limits.joins.account.burst", "RATE_LIMITS_JOINS_ACCOUNT_BURST"),
-    file("rate_limits.joins.address.per_second", "RATE_LIMITS_JOINS_ADDRESS_PER_SECOND"),
-    file("rate_limits.joins.address.burst", "RATE_LIMITS_JOINS_ADDRESS_BURST"),
+    file(
+        "rate_limits.login.account.per_second",
+        "RATE_LIMITS_LOGIN_ACCOUNT_PER_SECOND",
+    ),
+    file(
+        "rate_limits.login.account.burst",
+        "RATE_LIMITS_LOGIN_ACCOUNT_BURST",
+    ),
+    file(
+        "rate_limits.login.address.per_second",
+        "RATE_LIMITS_LOGIN_ADDRESS_PER_SECOND",
+    ),
+    file(
+        "rate_limits.login.address.burst",
+        "RATE_LIMITS_LOGIN_ADDRESS_BURST",
+    ),
+    file(
+        "rate_limits.registration.account.per_second",
+        "RATE_LIMITS_REGISTRATION_ACCOUNT_PER_SECOND",
+    ),
+    file(
+        "rate_limits.registration.account.burst",
+        "RATE_LIMITS_REGISTRATION_ACCOUNT_BURST",
+    ),
+    file(
+        "rate_limits.registration.address.per_second",
+        "RATE_LIMITS_REGISTRATION_ADDRESS_PER_SECOND",
+    ),
+    file(
+        "rate_limits.registration.address.burst",
+        "RATE_LIMITS_REGISTRATION_ADDRESS_BURST",
+    ),
+    file(
+        "rate_limits.messages.account.per_second",
+        "RATE_LIMITS_MESSAGES_ACCOUNT_PER_SECOND",
+    ),
+    file(
+        "rate_limits.messages.account.burst",
+        "RATE_LIMITS_MESSAGES_ACCOUNT_BURST",
+    ),
+    file(
+        "rate_limits.messages.address.per_second",
+        "RATE_LIMITS_MESSAGES_ADDRESS_PER_SECOND",
+    ),
+    file(
+        "rate_limits.messages.address.burst",
+        "RATE_LIMITS_MESSAGES_ADDRESS_BURST",
+    ),
+    file(
+        "rate_limits.joins.account.per_second",
+        "RATE_LIMITS_JOINS_ACCOUNT_PER_SECOND",
+    ),
+    file(
+        "rate_limits.joins.account.burst",
+        "RATE_LIMITS_JOINS_ACCOUNT_BURST",
+    ),
+    file(
+        "rate_limits.joins.address.per_second",
+        "RATE_LIMITS_JOINS_ADDRESS_PER_SECOND",
+    ),
+    file(
+        "rate_limits.joins.address.burst",
+        "RATE_LIMITS_JOINS_ADDRESS_BURST",
+    ),
 ];
 
 impl Setting {
@@ -80,12 +145,16 @@ impl Setting {
 
     /// `--listen` for `listen`, if there is such a flag.
     pub(crate) fn flag_name(&self) -> Option<String> {
-        self.flag.then(|| format!("--{}", self.env.to_ascii_lowercase().replace('_', "-")))
+        self.flag
+            .then(|| format!("--{}", self.env.to_ascii_lowercase().replace('_', "-")))
     }
 }
 
 /// The known name that somebody may have meant by `unknown`: the nearest, if it is near.
-pub(crate) fn did_you_mean<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn did_you_mean<'a>(
+    unknown: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     let near = 1 + unknown.chars().count() / 4;
     known
         .map(|name| (distance(unknown, name), name))
@@ -101,7 +170,11 @@ fn distance(one: &str, other: &str) -> usize {
         let mut left = above + 1;
         let mut diagonal = above;
         for (slot, b) in row.iter_mut().skip(1).zip(other.chars()) {
-            let here = if a == b { diagonal } else { 1 + diagonal.min(left).min(*slot) };
+            let here = if a == b {
+                diagonal
+            } else {
+                1 + diagonal.min(left).min(*slot)
+            };
             diagonal = std::mem::replace(slot, here);
             left = here;
         }
@@ -119,13 +192,25 @@ mod tests {
     #[test]
     fn keys_and_variables_are_unique() {
         for (at, one) in SETTINGS.iter().enumerate() {
-            assert!(SETTINGS.iter().skip(at + 1).all(|other| other.key != one.key && other.env != one.env), "{}", one.key);
+            assert!(
+                SETTINGS
+                    .iter()
+                    .skip(at + 1)
+                    .all(|other| other.key != one.key && other.env != one.env),
+                "{}",
+                one.key
+            );
         }
     }
 
     #[test]
     fn distance_counts_edits() {
-        for (one, other, expected) in [("", "abc", 3), ("listen", "listen", 0), ("lsiten", "listen", 2), ("worker", "workers", 1)] {
+        for (one, other, expected) in [
+            ("", "abc", 3),
+            ("listen", "listen", 0),
+            ("lsiten", "listen", 2),
+            ("worker", "workers", 1),
+        ] {
             assert_eq!(distance(one, other), expected, "{one} {other}");
             assert_eq!(distance(other, one), expected, "{other} {one}");
         }

@@ -43,7 +43,11 @@ pub(super) enum Progress {
 
 impl Chunks {
     pub(super) fn new() -> Self {
-        Self { state: State::SizeFirst, size: 0, overhead: 0 }
+        Self {
+            state: State::SizeFirst,
+            size: 0,
+            overhead: 0,
+        }
     }
 
     /// Reads `bytes`, which are not empty, to their end or to the body's.
@@ -147,7 +151,11 @@ mod tests {
         let mut chunks = Chunks::new();
         for (at, byte) in body.iter().enumerate() {
             let last = at + 1 == body.len();
-            let expected = if last { Progress::Done(1) } else { Progress::More(1) };
+            let expected = if last {
+                Progress::Done(1)
+            } else {
+                Progress::More(1)
+            };
             assert_eq!(chunks.advance(&[*byte]), expected, "byte {at}");
         }
     }
@@ -166,13 +174,24 @@ mod tests {
             (b"0\r\nA: b\nC: d\r\n\r\n", 7),
             (b"1;a\nb\r\n", 3),
         ] {
-            assert_eq!(read(body), Progress::Refused(at), "{}", String::from_utf8_lossy(body));
+            assert_eq!(
+                read(body),
+                Progress::Refused(at),
+                "{}",
+                String::from_utf8_lossy(body)
+            );
         }
     }
 
     #[test]
     fn many_chunks_are_no_overhead() {
-        let body = b"abc\r\n".iter().chain(&[b'.'; 0xabc]).chain(b"\r\n").copied().collect::<Vec<u8>>().repeat(20_000);
+        let body = b"abc\r\n"
+            .iter()
+            .chain(&[b'.'; 0xabc])
+            .chain(b"\r\n")
+            .copied()
+            .collect::<Vec<u8>>()
+            .repeat(20_000);
         assert_eq!(read(&body), Progress::More(body.len()));
     }
 

@@ -44,7 +44,7 @@ enum Phase {
     /// After the CR of an empty line before a request line.
     StartLf,
     Method,
-    Target,
+    Target(Form),
     Version,
     Header,
     Length(u64),
@@ -53,13 +53,19 @@ enum Phase {
     Refused,
 }
 
+/// Only `/path?query` is rewritten: in the other forms of a target the authority would come under the knife too.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// Not a byte of the target has been seen.
+    Unknown,
+    Origin,
+    Other,
+}
+
 /// What the head read so far says about the body that follows.
 #[derive(Debug, Default)]
 struct Head {
     method: Captured<8>,
-    /// Only `/path?query` is rewritten: in the other forms the authority would come under the knife too.
-    origin_form: bool,
-    target_started: bool,
     http_1_0: bool,
     content_length: Option<u64>,
     chunked: bool,
@@ -75,7 +81,10 @@ struct Captured<const N: usize> {
 
 impl<const N: usize> Default for Captured<N> {
     fn default() -> Self {
-        Self { bytes: [0; N], length: 0 }
+        Self {
+            bytes: [0; N],
+            length: 0,
+        }
     }
 }
 
@@ -119,14 +128,19 @@ enum LineEnd {
 
 impl RequestFramer {
     pub(super) fn new() -> Self {
-        Self { phase: Phase::Start, head: Head::default(), requests: 0, line: None }
+        Self {
+            phase: Phase::Start,
+            head: Head::default(),
+            requests: 0,
+            line: None,
+        }
     }
 
     /// Where the next byte will stand.
     pub(super) fn place(&self) -> Place {
         match self.phase {
             Phase::Start | Phase::StartLf => Place::Between,
-            Phase::Method | Phase::Target | Phase::Version | Phase::Header => Place::Head,
+            Phase::Method | Phase::Target(_) | Phase::Version | Phase::Header => Place::Head,
             Phase::Length(_) | Phase::Chunked(_) => Place::Body,
             Phase::Tunnel | Phase::Refused => Place::Tunnel,
         }
@@ -159,10 +173,17 @@ impl RequestFramer {
             Phase::Start => self.start(rest),
             Phase::StartLf => {
                 self.phase = Phase::Start;
-                if rest.first() == Some(&b'\n') { Advance::Clean(1) } else { Advance::Refuse(0) }
+                if rest.first() == Some(&b'\n') {
+                    Advance::Clean(1)
+                } else {
+                    Advance::Refuse(0)
+                }
             }
             Phase::Method => self.method(rest),
-            Phase::Target => self.target(rest),
+            Phase::Target(form) => {
+                let form = *form;
+                self.target(form, rest)
+            }
             Phase::Version | Phase::Header => self.line(rest),
             Phase::Length(left) => {
                 let taken = usize::try_from(*left).map_or(rest.len(), |left| left.min(rest.len()));
@@ -208,18 +229,20 @@ impl RequestFramer {
         match stop.first() {
             None => Advance::Clean(rest.len()),
             Some(b' ') => {
-                self.phase = Phase::Target;
+                self.phase = Phase::Target(Form::Unknown);
                 Advance::Clean(method.len() + 1)
             }
             Some(_) => Advance::Refuse(method.len()),
         }
     }
 
-    fn target(&mut self, rest: &[u8]) -> Advance {
-        if !self.head.target_started {
-            self.head.target_started = true;
-            self.head.origin_form = rest.first() == Some(&b'/');
-        }
+    fn target(&mut self, form: Form, rest: &[u8]) -> Advance {
+        let form = match (form, rest.first()) {
+            (Form::Unknown, Some(b'/')) => Form::Origin,
+            (Form::Unknown, _) => Form::Other,
+            known => known.0,
+        };
+        self.phase = Phase::Target(form);
         let Some(end) = rest.iter().position(|byte| !is_plain(*byte)) else {
             return Advance::Clean(rest.len());
         };
@@ -229,7 +252,7 @@ impl RequestFramer {
                 Advance::Clean(end + 1)
             }
             Some(0..b' ' | 0x7f) | None => Advance::Refuse(end),
-            Some(_) if self.head.origin_form => Advance::Encode(end),
+            Some(_) if matches!(form, Form::Origin) => Advance::Encode(end),
             Some(_) => Advance::Clean(end + 1),
         }
     }
@@ -270,7 +293,8 @@ impl RequestFramer {
 
     /// `true` where the line that begins so must be understood to find the end of the request.
     fn is_framing(&self, line: &[u8]) -> bool {
-        matches!(self.phase, Phase::Version) || field(line).is_some_and(|(name, _)| Field::named(name) != Field::Other)
+        matches!(self.phase, Phase::Version)
+            || field(line).is_some_and(|(name, _)| Field::named(name) != Field::Other)
     }
 
     /// A line without its LF.
@@ -282,7 +306,11 @@ impl RequestFramer {
         if matches!(self.phase, Phase::Version) {
             self.phase = Phase::Header;
             self.head.http_1_0 = line == b"HTTP/1.0";
-            return if self.head.http_1_0 || line == b"HTTP/1.1" { LineEnd::NextLine } else { LineEnd::Refused };
+            return if self.head.http_1_0 || line == b"HTTP/1.1" {
+                LineEnd::NextLine
+            } else {
+                LineEnd::Refused
+            };
         }
         match line.first() {
             None => return LineEnd::EndOfHead,
@@ -299,7 +327,11 @@ impl RequestFramer {
         let field = Field::named(name);
         // However the reads fall, one rule: longer than what is kept of a line that comes in two reads.
         let too_long = line.len() >= LINE_START && field != Field::Other;
-        if !too_long && self.head.note(field, value) { LineEnd::NextLine } else { LineEnd::Refused }
+        if !too_long && self.head.note(field, value) {
+            LineEnd::NextLine
+        } else {
+            LineEnd::Refused
+        }
     }
 
     /// The head is over. `false` where it does not say unequivocally what follows.
@@ -352,7 +384,10 @@ impl Head {
             Field::ContentLength => {
                 // A sign is a number to `parse`, not to HTTP.
                 let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-                let length = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
+                let length = std::str::from_utf8(value)
+                    .ok()
+                    .filter(|_| digits)
+                    .and_then(|text| text.parse().ok());
                 let first = self.content_length.is_none();
                 self.content_length = length;
                 first && length.is_some()
@@ -376,8 +411,14 @@ fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = memchr(b':', line)?;
     let (name, value) = line.split_at(colon);
     let value = value.split_first()?.1;
-    let start = value.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
-    let end = value.iter().rposition(|byte| !matches!(byte, b' ' | b'\t')).map_or(start, |last| last + 1);
+    let start = value
+        .iter()
+        .position(|byte| !matches!(byte, b' ' | b'\t'))
+        .unwrap_or(value.len());
+    let end = value
+        .iter()
+        .rposition(|byte| !matches!(byte, b' ' | b'\t'))
+        .map_or(start, |last| last + 1);
     Some((name, value.get(start..end)?))
 }
 

@@ -15,7 +15,9 @@ use std::{
 use actix_http::{HttpService, Request, Response, body::MessageBody};
 use actix_rt::net::TcpStream;
 use actix_server::{GracefulShutdownSignal, Server};
-use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
 use actix_tls::accept::{
     TlsError, max_concurrent_tls_connect,
     rustls_0_23::{Acceptor, TlsStream},
@@ -71,7 +73,11 @@ impl Default for HttpSettings {
 /// # Errors
 ///
 /// If a socket has no address or cannot be made non-blocking, or if there is none.
-pub(crate) fn run<F, I, S, B>(listeners: Listeners, settings: &HttpSettings, factory: F) -> io::Result<Server>
+pub(crate) fn run<F, I, S, B>(
+    listeners: Listeners,
+    settings: &HttpSettings,
+    factory: F,
+) -> io::Result<Server>
 where
     F: Fn() -> I + Send + Clone + 'static,
     I: IntoServiceFactory<S, Request>,
@@ -84,7 +90,10 @@ where
     B: MessageBody + 'static,
 {
     if listeners.plain.is_empty() && listeners.tls.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to listen on"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "there is no address to listen on",
+        ));
     }
     // A worker that reaches this number of handshakes stops accepting on every listener, plain ones too, so that 256 silent
     // clients (the default) would stop the server. The number of connections is limited anyway.
@@ -122,7 +131,11 @@ where
                     no_delay(tcp);
                     (QuoteAdapter::new(stream, limits), peer)
                 })
-                .and_then(protocol.http(factory().into_factory()).map_err(TlsError::Service))
+                .and_then(
+                    protocol
+                        .http(factory().into_factory())
+                        .map_err(TlsError::Service),
+                )
         })?;
     }
     Ok(builder.run())
@@ -153,7 +166,12 @@ struct Protocol {
 }
 
 impl Protocol {
-    fn new(settings: &HttpSettings, address: SocketAddr, secure: bool, stopping: GracefulShutdownSignal) -> Self {
+    fn new(
+        settings: &HttpSettings,
+        address: SocketAddr,
+        secure: bool,
+        stopping: GracefulShutdownSignal,
+    ) -> Self {
         Self {
             keep_alive: settings.keep_alive,
             patience: settings.patience,
@@ -186,7 +204,8 @@ impl Protocol {
         B: MessageBody + 'static,
     {
         // actix-web gives nobody else a constructor; the one its own test crate uses is public.
-        let config = AppConfig::__priv_test_new(self.secure, self.address.to_string(), self.address);
+        let config =
+            AppConfig::__priv_test_new(self.secure, self.address.to_string(), self.address);
         let app = app.map_err(|error| error.into().error_response());
         let stopping = self.stopping.clone();
         HttpService::build()

@@ -18,7 +18,11 @@ async fn echo(request: HttpRequest, body: web::Bytes) -> HttpResponse {
     let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
     HttpResponse::Ok()
         .insert_header(("x-scheme", request.connection_info().scheme().to_owned()))
-        .body(format!("{:?} {}", query.map(web::Query::into_inner), String::from_utf8_lossy(&body)))
+        .body(format!(
+            "{:?} {}",
+            query.map(web::Query::into_inner),
+            String::from_utf8_lossy(&body)
+        ))
 }
 
 struct Running {
@@ -32,9 +36,17 @@ struct Running {
 /// An application with `/x`, which echoes, and `/parked`, which answers when the server is about to stop.
 fn start(patience: Patience) -> Running {
     let data = tempfile::tempdir().unwrap();
-    let config = tls::self_signed(&DataDir::open(data.path()).unwrap(), "localhost", 1_800_000_000).unwrap();
+    let config = tls::self_signed(
+        &DataDir::open(data.path()).unwrap(),
+        "localhost",
+        1_800_000_000,
+    )
+    .unwrap();
     let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
-    let listeners = Listeners { plain: vec![bind()], tls: vec![(bind(), config)] };
+    let listeners = Listeners {
+        plain: vec![bind()],
+        tls: vec![(bind(), config)],
+    };
     let plain = listeners.plain[0].local_addr().unwrap();
     let tls = listeners.tls[0].0.local_addr().unwrap();
     let (signals, caught) = tokio::sync::mpsc::channel(4);
@@ -42,7 +54,11 @@ fn start(patience: Patience) -> Running {
         actix_rt::System::new().block_on(async move {
             let shutdown = shutdown::Shutdown::new();
             let parked = shutdown.signal();
-            let settings = HttpSettings { patience, disconnect_timeout: Duration::from_secs(1), ..HttpSettings::default() };
+            let settings = HttpSettings {
+                patience,
+                disconnect_timeout: Duration::from_secs(1),
+                ..HttpSettings::default()
+            };
             let server = run(listeners, &settings, move || {
                 let parked = parked.clone();
                 App::new().route("/x", web::to(echo)).route(
@@ -59,7 +75,13 @@ fn start(patience: Patience) -> Running {
             shutdown::serve_until_stopped(server, caught, &shutdown).await
         })
     });
-    Running { plain, tls, signals, server, _data: data }
+    Running {
+        plain,
+        tls,
+        signals,
+        server,
+        _data: data,
+    }
 }
 
 impl Running {
@@ -100,9 +122,18 @@ fn a_handler_sees_the_raw_filter_over_http_and_tls() {
     let mut tcp = StdTcpStream::connect(running.tls).unwrap();
     let mut session = tls_client();
     let mut stream = rustls::Stream::new(&mut session, &mut tcp);
-    stream.write_all(QUOTED.replace("Host:", "Connection: close\r\nHost:").as_bytes()).unwrap();
+    stream
+        .write_all(
+            QUOTED
+                .replace("Host:", "Connection: close\r\nHost:")
+                .as_bytes(),
+        )
+        .unwrap();
     let answer = read_all(&mut stream);
-    assert!(answer.contains(SEEN) && answer.contains("x-scheme: https\r\n"), "{answer}");
+    assert!(
+        answer.contains(SEEN) && answer.contains("x-scheme: https\r\n"),
+        "{answer}"
+    );
     assert_eq!(session.alpn_protocol(), Some(&b"http/1.1"[..]));
     running.stop();
 }
@@ -113,20 +144,56 @@ fn requests_that_could_be_cut_in_two_ways_are_refused_and_the_connection_closed(
     let running = start(Patience::default());
     let hidden = "GET /x?hidden HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for (case, head) in [
-        ("length and chunks", "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        ("chunks and length", "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n"),
-        ("two lengths", "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 49\r\n\r\n"),
-        ("equal lengths", "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n"),
-        ("a list of lengths", "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0, 0\r\n\r\n"),
-        ("a signed length", "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: +0\r\n\r\n"),
+        (
+            "length and chunks",
+            "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "chunks and length",
+            "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "two lengths",
+            "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 49\r\n\r\n",
+        ),
+        (
+            "equal lengths",
+            "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
+        ),
+        (
+            "a list of lengths",
+            "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0, 0\r\n\r\n",
+        ),
+        (
+            "a signed length",
+            "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: +0\r\n\r\n",
+        ),
         ("bare LF", "GET /x HTTP/1.1\nHost: a\n\n"),
-        ("bare LF in headers", "GET /x HTTP/1.1\r\nHost: a\nX: y\r\n\r\n"),
+        (
+            "bare LF in headers",
+            "GET /x HTTP/1.1\r\nHost: a\nX: y\r\n\r\n",
+        ),
         ("bare LF at the end", "GET /x HTTP/1.1\r\nHost: a\r\n\n"),
-        ("a folded header", "GET /x HTTP/1.1\r\nHost: a\r\nX: y\r\n Content-Length: 9\r\n\r\n"),
-        ("a space before the colon", "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length : 9\r\n\r\n"),
-        ("an unknown coding", "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
-        ("two codings", "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n"),
-        ("chunks in HTTP/1.0", "POST /x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        (
+            "a folded header",
+            "GET /x HTTP/1.1\r\nHost: a\r\nX: y\r\n Content-Length: 9\r\n\r\n",
+        ),
+        (
+            "a space before the colon",
+            "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length : 9\r\n\r\n",
+        ),
+        (
+            "an unknown coding",
+            "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "two codings",
+            "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n",
+        ),
+        (
+            "chunks in HTTP/1.0",
+            "POST /x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
         ("no host", "GET /x HTTP/1.1\r\n\r\n"),
         ("two hosts", "GET /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
         ("a NUL", "GET /x HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n"),
@@ -137,18 +204,32 @@ fn requests_that_could_be_cut_in_two_ways_are_refused_and_the_connection_closed(
         assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{case}: {answer}");
     }
     // A body of broken chunks has no answer of its own, and nothing behind it has one.
-    let broken = "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\nC: d\r\n\r\n";
-    assert!(!running.exchange(format!("{broken}{hidden}").as_bytes()).contains("hidden"));
-    assert!(running.exchange(QUOTED.as_bytes()).contains(SEEN), "the server no longer answers");
+    let broken =
+        "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\nC: d\r\n\r\n";
+    assert!(
+        !running
+            .exchange(format!("{broken}{hidden}").as_bytes())
+            .contains("hidden")
+    );
+    assert!(
+        running.exchange(QUOTED.as_bytes()).contains(SEEN),
+        "the server no longer answers"
+    );
     running.stop();
 }
 
 #[test]
 fn a_head_that_is_too_long_is_an_answer_of_its_own() {
     let running = start(Patience::default());
-    let long = format!("GET /x?{} HTTP/1.1\r\nHost: a\r\n\r\n", "\"".repeat(300_000));
+    let long = format!(
+        "GET /x?{} HTTP/1.1\r\nHost: a\r\n\r\n",
+        "\"".repeat(300_000)
+    );
     let answer = running.exchange(long.as_bytes());
-    assert!(answer.starts_with("HTTP/1.1 431 ") || answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 431 ") || answer.starts_with("HTTP/1.1 400 "),
+        "{answer}"
+    );
     assert!(running.exchange(QUOTED.as_bytes()).contains(SEEN));
     running.stop();
 }
@@ -157,13 +238,33 @@ fn a_head_that_is_too_long_is_an_answer_of_its_own() {
 #[test]
 fn a_client_that_stops_in_a_request_is_cut_off() {
     // actix reads a clock for its own limit that is up to half a second behind.
-    let patience = Patience { head: Duration::from_secs(2), body: Duration::from_millis(50), ..Patience::default() };
+    let patience = Patience {
+        head: Duration::from_secs(2),
+        body: Duration::from_millis(50),
+        ..Patience::default()
+    };
     let running = start(patience);
     let stopped = [
-        ("first head", "GET /x HTTP/1.1\r\nHost".to_owned(), "HTTP/1.1 408 "),
-        ("second head", format!("{QUOTED}GET /x HTTP/1.1\r\nHost"), SEEN),
-        ("body", "PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{".to_owned(), ""),
-        ("chunked body", "PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1".to_owned(), ""),
+        (
+            "first head",
+            "GET /x HTTP/1.1\r\nHost".to_owned(),
+            "HTTP/1.1 408 ",
+        ),
+        (
+            "second head",
+            format!("{QUOTED}GET /x HTTP/1.1\r\nHost"),
+            SEEN,
+        ),
+        (
+            "body",
+            "PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{".to_owned(),
+            "",
+        ),
+        (
+            "chunked body",
+            "PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1".to_owned(),
+            "",
+        ),
     ]
     .map(|(case, sent, expected)| {
         let mut stream = StdTcpStream::connect(running.plain).unwrap();
@@ -183,7 +284,9 @@ fn a_client_that_stops_in_a_request_is_cut_off() {
 fn parked_requests_are_answered_when_the_server_stops() {
     let running = start(Patience::default());
     let mut parked = StdTcpStream::connect(running.plain).unwrap();
-    parked.write_all(b"GET /parked HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    parked
+        .write_all(b"GET /parked HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
     let mut idle = StdTcpStream::connect(running.plain).unwrap();
     idle.write_all(QUOTED.as_bytes()).unwrap();
     let mut first = [0; 12];
@@ -199,7 +302,10 @@ fn parked_requests_are_answered_when_the_server_stops() {
 
 #[test]
 fn a_second_signal_does_not_wait_for_what_was_begun() {
-    let listeners = Listeners { plain: vec![TcpListener::bind("127.0.0.1:0").unwrap()], tls: Vec::new() };
+    let listeners = Listeners {
+        plain: vec![TcpListener::bind("127.0.0.1:0").unwrap()],
+        tls: Vec::new(),
+    };
     let address = listeners.plain[0].local_addr().unwrap();
     let (signals, caught) = tokio::sync::mpsc::channel(4);
     let (begun, is_begun) = std::sync::mpsc::channel();
@@ -216,11 +322,16 @@ fn a_second_signal_does_not_wait_for_what_was_begun() {
         })
     });
     let mut endless = StdTcpStream::connect(address).unwrap();
-    endless.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    endless
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
     is_begun.recv().unwrap();
     signals.blocking_send(Signal::Terminate).unwrap();
     signals.blocking_send(Signal::Interrupt).unwrap();
-    assert_eq!(server.join().unwrap().unwrap(), Stopped::AtOnce { exit_code: 130 });
+    assert_eq!(
+        server.join().unwrap().unwrap(),
+        Stopped::AtOnce { exit_code: 130 }
+    );
 }
 
 #[test]
@@ -263,7 +374,12 @@ impl rustls::client::danger::ServerCertVerifier for Gullible {
         certificate: &rustls::pki_types::CertificateDer<'_>,
         signature: &rustls::DigitallySignedStruct,
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -272,7 +388,12 @@ impl rustls::client::danger::ServerCertVerifier for Gullible {
         certificate: &rustls::pki_types::CertificateDer<'_>,
         signature: &rustls::DigitallySignedStruct,
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {

@@ -35,7 +35,7 @@ impl Default for Patience {
             head: Duration::from_secs(10),
             body: Duration::from_secs(30),
             body_bytes: 4096,
-            write: Duration::from_secs(60),
+            write: Duration::from_mins(1),
         }
     }
 }
@@ -63,7 +63,12 @@ impl ReadWait {
     }
 
     /// There is nothing to read. Ready with an error when that is one time too many.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, framer: &RequestFramer, limits: &Patience) -> Poll<io::Error> {
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        framer: &RequestFramer,
+        limits: &Patience,
+    ) -> Poll<io::Error> {
         let place = framer.place();
         let limit = match place {
             Place::Between | Place::Tunnel => {
@@ -80,7 +85,10 @@ impl ReadWait {
                 return Poll::Pending;
             }
             if place == Place::Head || self.bytes < limits.body_bytes {
-                return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client is too slow to send"));
+                return Poll::Ready(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the client is too slow to send",
+                ));
             }
             *self = Self::default();
         }
@@ -107,6 +115,9 @@ impl WriteWait {
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer")))
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client does not read its answer",
+        )))
     }
 }

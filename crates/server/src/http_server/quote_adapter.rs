@@ -86,7 +86,9 @@ impl<T> QuoteAdapter<T> {
                     break;
                 }
                 Step::Encode(_) => {
-                    let Some((byte, behind)) = rest.split_first() else { break };
+                    let Some((byte, behind)) = rest.split_first() else {
+                        break;
+                    };
                     self.grown.extend_from_slice(&percent_encoded(*byte));
                     rest = behind;
                 }
@@ -109,12 +111,22 @@ impl<T> QuoteAdapter<T> {
 }
 
 fn percent_encoded(byte: u8) -> [u8; 3] {
-    let digit = |half: u8| if half < 10 { b'0' + half } else { b'A' + half - 10 };
+    let digit = |half: u8| {
+        if half < 10 {
+            b'0' + half
+        } else {
+            b'A' + half - 10
+        }
+    };
     [b'%', digit(byte >> 4), digit(byte & 0x0f)]
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for QuoteAdapter<T> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.give(buf) || this.refused {
             // Behind a refusal: the end of the stream, for actix not to wait for what it will never see.
@@ -124,7 +136,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for QuoteAdapter<T> {
         match Pin::new(&mut this.io).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
                 this.inspect(buf, before);
-                this.read_wait.progress(buf.filled().len().saturating_sub(before), &this.framer);
+                this.read_wait
+                    .progress(buf.filled().len().saturating_sub(before), &this.framer);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -134,7 +147,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for QuoteAdapter<T> {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for QuoteAdapter<T> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let attempt = Pin::new(&mut this.io).poll_write(cx, bytes);
         this.write_wait.check(cx, attempt, &this.limits)

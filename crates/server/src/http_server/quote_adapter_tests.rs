@@ -13,9 +13,18 @@ struct Script {
 }
 
 impl AsyncRead for Script {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let left = self.content.len() - self.at;
-        let piece = self.pieces.next().unwrap_or(1).min(left).min(buf.remaining());
+        let piece = self
+            .pieces
+            .next()
+            .unwrap_or(1)
+            .min(left)
+            .min(buf.remaining());
         buf.put_slice(&self.content[self.at..self.at + piece]);
         self.at += piece;
         Poll::Ready(Ok(()))
@@ -24,14 +33,21 @@ impl AsyncRead for Script {
 
 /// What a reader with buffers of `room` bytes gets.
 fn read_through(content: &[u8], pieces: Vec<usize>, room: usize) -> Vec<u8> {
-    let script = Script { content: content.to_vec(), at: 0, pieces: pieces.into_iter() };
+    let script = Script {
+        content: content.to_vec(),
+        at: 0,
+        pieces: pieces.into_iter(),
+    };
     let mut adapter = QuoteAdapter::new(script, Patience::default());
     let mut cx = Context::from_waker(std::task::Waker::noop());
     let mut all = Vec::new();
     loop {
         let mut space = vec![0; room];
         let mut buf = ReadBuf::new(&mut space);
-        assert!(matches!(Pin::new(&mut adapter).poll_read(&mut cx, &mut buf), Poll::Ready(Ok(()))));
+        assert!(matches!(
+            Pin::new(&mut adapter).poll_read(&mut cx, &mut buf),
+            Poll::Ready(Ok(()))
+        ));
         if buf.filled().is_empty() {
             return all;
         }
@@ -64,7 +80,11 @@ fn every_byte_that_the_uri_parser_refuses_is_encoded_and_no_other() {
             let target = [before, &[byte], after].concat();
             let through = whole(&[b"GET ", &target[..], b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
             let through = through.split(|byte| *byte == b' ').nth(1).unwrap();
-            assert!(actix_http::Uri::try_from(through).is_ok(), "{}", text(through));
+            assert!(
+                actix_http::Uri::try_from(through).is_ok(),
+                "{}",
+                text(through)
+            );
             if actix_http::Uri::try_from(&target[..]).is_ok() && byte != b'"' && byte != b'`' {
                 assert_eq!(text(through), text(&target));
             }
@@ -74,7 +94,10 @@ fn every_byte_that_the_uri_parser_refuses_is_encoded_and_no_other() {
 
 #[test]
 fn only_the_origin_form_is_rewritten() {
-    for request in ["GET http://a\"b/c HTTP/1.1\r\n\r\n", "OPTIONS * HTTP/1.1\r\n\r\n"] {
+    for request in [
+        "GET http://a\"b/c HTTP/1.1\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\n\r\n",
+    ] {
         assert_eq!(text(&whole(request.as_bytes())), request);
     }
 }
@@ -88,13 +111,19 @@ fn any_request(random: &mut StdRng, sent: &mut Vec<u8>, arrives: &mut Vec<u8>) {
     if random.random_ratio(1, 8) {
         both(b"\r\n");
     }
-    both([&b"GET"[..], b"PUT", b"POST", b"OPTIONS"].choose(random).unwrap());
+    both(
+        [&b"GET"[..], b"PUT", b"POST", b"OPTIONS"]
+            .choose(random)
+            .unwrap(),
+    );
     both(b" /");
     for _ in 0..random.random_range(0..80) {
         let byte = *b"ab/?&=%{}|\\^[]+\"\"<>`\xc3\xa9#".choose(random).unwrap();
         sent.push(byte);
         match byte {
-            b'"' | b'<' | b'>' | b'`' | 0x80.. => arrives.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+            b'"' | b'<' | b'>' | b'`' | 0x80.. => {
+                arrives.extend_from_slice(format!("%{byte:02X}").as_bytes())
+            }
             _ => arrives.push(byte),
         }
     }
@@ -105,7 +134,16 @@ fn any_request(random: &mut StdRng, sent: &mut Vec<u8>, arrives: &mut Vec<u8>) {
     both(b" HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\n");
     for _ in 0..random.random_range(0..5) {
         let long = "\"x\"".repeat(random.random_range(0..100));
-        let name = ["Content-Type", "cookie", "TE", "Upgrades", "User-Agent", "Content-Lengthy"].choose(random).unwrap();
+        let name = [
+            "Content-Type",
+            "cookie",
+            "TE",
+            "Upgrades",
+            "User-Agent",
+            "Content-Lengthy",
+        ]
+        .choose(random)
+        .unwrap();
         both(format!("{name}:{long}\r\n").as_bytes());
     }
     let body_line = b"\r\n\r\nGET /?\"<>\" HTTP/1.1\r\n\r\n";
@@ -139,7 +177,9 @@ fn pipelined_requests_in_any_pieces_are_rewritten_in_their_targets_alone() {
             any_request(&mut random, &mut sent, &mut arrives);
         }
         let largest = *[3, 50, 5_000].choose(&mut random).unwrap();
-        let pieces = (0..sent.len()).map(|_| random.random_range(1..=largest)).collect();
+        let pieces = (0..sent.len())
+            .map(|_| random.random_range(1..=largest))
+            .collect();
         let room = *[1, 7, 1_000, 8_192].choose(&mut random).unwrap();
         let through = read_through(&sent, pieces, room);
         assert_eq!(text(&through), text(&arrives), "round {round}");
@@ -153,7 +193,9 @@ fn accepted_by_actix(content: &[u8]) -> usize {
     let mut accepted = 0;
     while let Ok(Some(message)) = codec.decode(&mut left) {
         accepted = content.len() - left.len();
-        if matches!(message, Message::Item(_)) && matches!(codec.message_type(), actix_http::h1::MessageType::Stream) {
+        if matches!(message, Message::Item(_))
+            && matches!(codec.message_type(), actix_http::h1::MessageType::Stream)
+        {
             return content.len();
         }
         if left.is_empty() {
@@ -223,13 +265,24 @@ async fn no_ambiguity_makes_the_adapter_touch_a_body() {
         let before = content.len();
         content.extend_from_slice(quoted);
         let body_goes_on = accepted_by_actix(&content) > before;
-        let content = if body_goes_on { content } else { content[..before].to_vec() };
+        let content = if body_goes_on {
+            content
+        } else {
+            content[..before].to_vec()
+        };
         let accepted = accepted_by_actix(&content);
         let largest = *[2, 40, 400].choose(&mut random).unwrap();
-        let pieces = (0..content.len()).map(|_| random.random_range(1..=largest)).collect();
+        let pieces = (0..content.len())
+            .map(|_| random.random_range(1..=largest))
+            .collect();
         let through = read_through(&content, pieces, 4_096);
         if let Some(passed) = through.strip_suffix(POISON) {
-            assert!(content.starts_with(passed), "{}\n=>\n{}", text(&content), text(&through));
+            assert!(
+                content.starts_with(passed),
+                "{}\n=>\n{}",
+                text(&content),
+                text(&through)
+            );
             refused += 1;
         } else {
             let accepted = accepted.min(through.len());
@@ -237,7 +290,10 @@ async fn no_ambiguity_makes_the_adapter_touch_a_body() {
             kept += 1;
         }
     }
-    assert!(kept > 2_000 && refused > 2_000, "{kept} kept, {refused} refused: the cases have become one-sided");
+    assert!(
+        kept > 2_000 && refused > 2_000,
+        "{kept} kept, {refused} refused: the cases have become one-sided"
+    );
 }
 
 // actix's codec keeps its clock in a task.
@@ -245,23 +301,49 @@ async fn no_ambiguity_makes_the_adapter_touch_a_body() {
 async fn what_is_refused_is_refused_by_actix_too() {
     for (request, passed) in [
         ("GET / HTTP/1.1\nHost: a\n\n", "GET / HTTP/1.1"),
-        ("GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", "GET / HTTP/1.1\r\nHost: a"),
-        ("GET / HTTP/1.1\r\nHost: a\r\n\n", "GET / HTTP/1.1\r\nHost: a\r\n"),
+        (
+            "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a",
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\n\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n",
+        ),
         ("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", ""),
         ("GET /\r\n", "GET /"),
-        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", "…"),
-        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\nx", "…"),
-        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "…"),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+            "…",
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\nx",
+            "…",
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "…",
+        ),
         ("GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n", "…"),
-        ("GET / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "…"),
+        (
+            "GET / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "…",
+        ),
     ] {
         let through = whole(request.as_bytes());
-        assert!(through.ends_with(POISON), "{request:?} => {:?}", text(&through));
+        assert!(
+            through.ends_with(POISON),
+            "{request:?} => {:?}",
+            text(&through)
+        );
         if passed != "…" {
             assert_eq!(text(through.strip_suffix(POISON).unwrap()), passed);
         }
         let mut codec = Codec::default();
-        assert!(codec.decode(&mut BytesMut::from(&through[..])).is_err(), "{:?}", text(&through));
+        assert!(
+            codec.decode(&mut BytesMut::from(&through[..])).is_err(),
+            "{:?}",
+            text(&through)
+        );
     }
 }
 
@@ -269,15 +351,26 @@ async fn what_is_refused_is_refused_by_actix_too() {
 fn clean_requests_are_read_into_the_readers_buffer_and_kept_nowhere() {
     let mut content = Vec::new();
     for _ in 0..100 {
-        content.extend_from_slice(b"PUT /_matrix/client/v3/rooms/!a:b/send/m.room.message/1 HTTP/1.1\r\nHost: a\r\n");
-        content.extend_from_slice(b"Content-Length: 31\r\n\r\n{\"msgtype\":\"m.text\",\"body\":\"\"}\n");
+        content.extend_from_slice(
+            b"PUT /_matrix/client/v3/rooms/!a:b/send/m.room.message/1 HTTP/1.1\r\nHost: a\r\n",
+        );
+        content.extend_from_slice(
+            b"Content-Length: 31\r\n\r\n{\"msgtype\":\"m.text\",\"body\":\"\"}\n",
+        );
     }
-    let script = Script { content: content.clone(), at: 0, pieces: vec![content.len()].into_iter() };
+    let script = Script {
+        content: content.clone(),
+        at: 0,
+        pieces: vec![content.len()].into_iter(),
+    };
     let mut adapter = QuoteAdapter::new(script, Patience::default());
     let mut cx = Context::from_waker(std::task::Waker::noop());
     let mut space = vec![0; content.len()];
     let mut buf = ReadBuf::new(&mut space);
-    assert!(matches!(Pin::new(&mut adapter).poll_read(&mut cx, &mut buf), Poll::Ready(Ok(()))));
+    assert!(matches!(
+        Pin::new(&mut adapter).poll_read(&mut cx, &mut buf),
+        Poll::Ready(Ok(()))
+    ));
     assert_eq!(buf.filled(), content);
     assert_eq!(adapter.grown.capacity(), 0);
 }
@@ -296,5 +389,9 @@ fn looking_at_a_request_costs() {
     for _ in 0..rounds {
         assert_eq!(framer.step(std::hint::black_box(request)), Step::Clean);
     }
-    println!("{} ns for each request of {} bytes", start.elapsed().as_nanos() / u128::from(rounds), request.len());
+    println!(
+        "{} ns for each request of {} bytes",
+        start.elapsed().as_nanos() / u128::from(rounds),
+        request.len()
+    );
 }

@@ -26,7 +26,10 @@ const DAY_S: i64 = 86_400;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     #[error("could not read {}: {cause}", path.display())]
-    Read { path: PathBuf, cause: rustls::pki_types::pem::Error },
+    Read {
+        path: PathBuf,
+        cause: rustls::pki_types::pem::Error,
+    },
     #[error("{} has no certificate in PEM format", path.display())]
     NoCertificate { path: PathBuf },
     #[error("certificate and key cannot be used: {0}")]
@@ -53,7 +56,9 @@ pub(crate) fn from_files(certificate: &Path, key: &Path) -> Result<Arc<ServerCon
         .and_then(Iterator::collect)
         .map_err(unreadable(certificate))?;
     if chain.is_empty() {
-        return Err(TlsError::NoCertificate { path: certificate.to_owned() });
+        return Err(TlsError::NoCertificate {
+            path: certificate.to_owned(),
+        });
     }
     let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
     server_config(chain, key)
@@ -67,21 +72,30 @@ pub(crate) fn from_files(certificate: &Path, key: &Path) -> Result<Arc<ServerCon
 /// # Errors
 ///
 /// If it can be neither read nor made.
-pub(crate) fn self_signed(data_dir: &DataDir, server_name: &str, now_s: i64) -> Result<Arc<ServerConfig>, TlsError> {
+pub(crate) fn self_signed(
+    data_dir: &DataDir,
+    server_name: &str,
+    now_s: i64,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let certificate = data_dir.path().join(CERTIFICATE_FILE);
     let key = data_dir.path().join(KEY_FILE);
     let host = host(server_name);
     if usable(&certificate, &host, now_s)? {
         match from_files(&certificate, &key) {
             Ok(config) => return Ok(config),
-            Err(error) => tracing::warn!(%error, "the stored self-signed certificate is of no use, making a new one"),
+            Err(error) => {
+                tracing::warn!(%error, "the stored self-signed certificate is of no use, making a new one")
+            }
         }
     }
     let expires_s = now_s.saturating_add(VALID_DAYS * DAY_S);
     let (certificate_pem, key_pem) = generate(&host, now_s, expires_s)?;
     // The key first: a certificate without its key would be found usable by name and date.
     data_dir.write_private(KEY_FILE, key_pem.as_bytes())?;
-    data_dir.write_private(CERTIFICATE_FILE, format!("{}{certificate_pem}", note(&host, expires_s)).as_bytes())?;
+    data_dir.write_private(
+        CERTIFICATE_FILE,
+        format!("{}{certificate_pem}", note(&host, expires_s)).as_bytes(),
+    )?;
     tracing::info!(path = %certificate.display(), valid_days = VALID_DAYS, "made a self-signed certificate");
     from_files(&certificate, &key)
 }
@@ -92,7 +106,10 @@ fn host(server_name: &str) -> String {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => server_name,
     };
-    without_port.trim_start_matches('[').trim_end_matches(']').to_owned()
+    without_port
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned()
 }
 
 /// A PEM file may start with text. This one says what we would otherwise have to parse X.509 for.
@@ -107,16 +124,26 @@ fn usable(certificate: &Path, host: &str, now_s: i64) -> Result<bool, TlsError> 
         Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(false),
         Err(error) => return Err(error.into()),
     };
-    let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let value = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
+    };
     let expires_s = value("expires:").and_then(|seconds| seconds.parse::<i64>().ok());
-    Ok(value("host:") == Some(host) && expires_s.is_some_and(|expires_s| expires_s.saturating_sub(DAY_S) > now_s))
+    Ok(value("host:") == Some(host)
+        && expires_s.is_some_and(|expires_s| expires_s.saturating_sub(DAY_S) > now_s))
 }
 
 fn generate(host: &str, now_s: i64, expires_s: i64) -> Result<(String, String), TlsError> {
-    let moment = |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| rcgen::Error::Time);
+    let moment =
+        |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| rcgen::Error::Time);
     let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
-    params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-    params.subject_alt_names.push(SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+    params
+        .subject_alt_names
+        .push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    params
+        .subject_alt_names
+        .push(SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)));
     let name = match host.parse::<IpAddr>() {
         Ok(address) => SanType::IpAddress(address),
         Err(_) => SanType::DnsName(host.try_into()?),
@@ -125,7 +152,9 @@ fn generate(host: &str, now_s: i64, expires_s: i64) -> Result<(String, String), 
         params.subject_alt_names.push(name);
     }
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, "Greenroom (self-signed)");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Greenroom (self-signed)");
     // A day back, for clients whose clock is behind.
     params.not_before = moment(now_s.saturating_sub(DAY_S))?;
     params.not_after = moment(expires_s)?;
@@ -134,7 +163,10 @@ fn generate(host: &str, now_s: i64, expires_s: i64) -> Result<(String, String), 
     Ok((certificate.pem(), key.serialize_pem()))
 }
 
-fn server_config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Arc<ServerConfig>, TlsError> {
+fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -172,7 +204,10 @@ mod tests {
         let first = stored(&data_dir);
         self_signed(&data_dir, "localhost", NOW_S + 300 * DAY_S).unwrap();
         assert_eq!(stored(&data_dir), first);
-        let mode = fs::metadata(data_dir.path().join(KEY_FILE)).unwrap().permissions().mode();
+        let mode = fs::metadata(data_dir.path().join(KEY_FILE))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
@@ -200,20 +235,34 @@ mod tests {
         let (_folder, data_dir) = data_dir();
         let (certificate, _) = generate("a.example", NOW_S, NOW_S + DAY_S).unwrap();
         let (_, key) = generate("a.example", NOW_S, NOW_S + DAY_S).unwrap();
-        data_dir.write_private("certificate", certificate.as_bytes()).unwrap();
+        data_dir
+            .write_private("certificate", certificate.as_bytes())
+            .unwrap();
         data_dir.write_private("key", key.as_bytes()).unwrap();
         data_dir.write_private("empty", b"").unwrap();
         let path = |name: &str| data_dir.path().join(name);
-        assert!(matches!(from_files(&path("certificate"), &path("key")), Err(TlsError::Unusable(_))));
-        assert!(matches!(from_files(&path("empty"), &path("key")), Err(TlsError::NoCertificate { .. })));
-        assert!(matches!(from_files(&path("certificate"), &path("absent")), Err(TlsError::Read { .. })));
+        assert!(matches!(
+            from_files(&path("certificate"), &path("key")),
+            Err(TlsError::Unusable(_))
+        ));
+        assert!(matches!(
+            from_files(&path("empty"), &path("key")),
+            Err(TlsError::NoCertificate { .. })
+        ));
+        assert!(matches!(
+            from_files(&path("certificate"), &path("absent")),
+            Err(TlsError::Read { .. })
+        ));
     }
 
     #[test]
     fn the_host_of_a_server_name_has_neither_port_nor_brackets() {
-        for (server_name, expected) in
-            [("localhost", "localhost"), ("a.example:8448", "a.example"), ("[::1]:8448", "::1"), ("[::1]", "::1")]
-        {
+        for (server_name, expected) in [
+            ("localhost", "localhost"),
+            ("a.example:8448", "a.example"),
+            ("[::1]:8448", "::1"),
+            ("[::1]", "::1"),
+        ] {
             assert_eq!(host(server_name), expected);
         }
     }

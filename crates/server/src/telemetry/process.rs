@@ -7,7 +7,11 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Appends the figures, named as Prometheus' own libraries name them.
 pub(super) fn render(text: &mut String) {
-    if let Some(cpu_s) = fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(cpu_seconds) {
+    if let Some(cpu_s) = fs::read_to_string("/proc/self/stat")
+        .ok()
+        .as_deref()
+        .and_then(cpu_seconds)
+    {
         metric(text, "process_cpu_seconds_total", "counter", cpu_s);
     }
     if let Ok(status) = fs::read_to_string("/proc/self/status") {
@@ -39,7 +43,13 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
 }
 
 fn number_behind(status: &str, name: &str) -> Option<f64> {
-    status.lines().find_map(|line| line.strip_prefix(name))?.split_ascii_whitespace().next()?.parse().ok()
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))?
+        .split_ascii_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -55,7 +65,10 @@ mod tests {
 
     #[test]
     fn memory_is_found_by_its_name() {
-        assert_eq!(number_behind("Name:\ta\nVmRSS:\t  2048 kB\n", "VmRSS:"), Some(2048.0));
+        assert_eq!(
+            number_behind("Name:\ta\nVmRSS:\t  2048 kB\n", "VmRSS:"),
+            Some(2048.0)
+        );
         assert_eq!(number_behind("Name:\ta\n", "VmRSS:"), None);
     }
 }
