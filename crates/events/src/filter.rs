@@ -39,16 +39,21 @@ impl EventFilter {
         Self {
             types: filter.types.clone(),
             not_types: filter.not_types.clone(),
-            senders: filter.senders.as_ref().map(|users| users.iter().cloned().collect()),
+            senders: filter
+                .senders
+                .as_ref()
+                .map(|users| users.iter().cloned().collect()),
             not_senders: filter.not_senders.iter().cloned().collect(),
             rooms: filter.rooms.as_ref().map(set),
             not_rooms: set(&filter.not_rooms),
             has_url: filter.url_filter.map(|url| url == UrlFilter::EventsWithUrl),
             limit: filter.limit.map(u64::from),
             lazy_load: match filter.lazy_load_options {
-                LazyLoadOptions::Enabled { include_redundant_members } => {
-                    Some(LazyLoad { redundant: include_redundant_members })
-                }
+                LazyLoadOptions::Enabled {
+                    include_redundant_members,
+                } => Some(LazyLoad {
+                    redundant: include_redundant_members,
+                }),
                 LazyLoadOptions::Disabled => None,
             },
         }
@@ -70,21 +75,35 @@ impl EventFilter {
     #[must_use]
     pub fn allows_room(&self, room_id: &RoomId) -> bool {
         !self.not_rooms.contains(room_id)
-            && self.rooms.as_ref().is_none_or(|rooms| rooms.contains(room_id))
+            && self
+                .rooms
+                .as_ref()
+                .is_none_or(|rooms| rooms.contains(room_id))
     }
 
     /// Whether events of this type by this sender are wanted.
     #[must_use]
     pub fn allows_type(&self, event_type: &str, sender: Option<&UserId>) -> bool {
-        if self.not_types.iter().any(|pattern| matches(pattern, event_type)) {
+        if self
+            .not_types
+            .iter()
+            .any(|pattern| matches(pattern, event_type))
+        {
             return false;
         }
-        if self.types.as_ref().is_some_and(|types| !types.iter().any(|p| matches(p, event_type))) {
+        if self
+            .types
+            .as_ref()
+            .is_some_and(|types| !types.iter().any(|p| matches(p, event_type)))
+        {
             return false;
         }
         let Some(sender) = sender else { return true };
         !self.not_senders.contains(sender)
-            && self.senders.as_ref().is_none_or(|senders| senders.contains(sender))
+            && self
+                .senders
+                .as_ref()
+                .is_none_or(|senders| senders.contains(sender))
     }
 
     /// Whether an event is wanted; its room is asked about by [`Self::allows_room`].
@@ -108,8 +127,12 @@ impl EventFilter {
 /// Matches a type against a pattern, where `*` stands for any characters.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
-    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
     for part in parts {
         // The first place is the best: it leaves most for the parts that follow.
         match rest.split_once(part) {

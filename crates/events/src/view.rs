@@ -91,7 +91,9 @@ impl Viewer<'_> {
             prev_sender: replaced.map(|before| &*before.sender),
             replaces_state: event.replaces_state.as_deref(),
             redacted_because: redaction.as_deref(),
-            membership: self.history.map(|history| history.membership_at(event.position)),
+            membership: self
+                .history
+                .map(|history| history.membership_at(event.position)),
         };
         let rendered = prepared.render(&unsigned, self.format)?;
         match self.fields {

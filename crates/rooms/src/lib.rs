@@ -1,1 +1,25 @@
+//! What a room accepts, and what of it one may read.
+//!
+//! [`Rooms`] is the way in. Writing goes through one actor per room, which owns the room's head
+//! and is the only one to append; reading goes to storage, up to the announced position.
 
+mod actor;
+mod aliases;
+mod create;
+mod error;
+mod history;
+mod members;
+mod membership;
+mod power;
+mod send;
+mod service;
+mod wish;
+
+pub use create::{CreateRoom, CreatedRoom, InitialState, Preset};
+pub use error::RoomError;
+pub use history::{Context, EventView, MessagesPage, PageQuery, Reader};
+pub use members::MembersQuery;
+pub use membership::{Invite, JoinTarget};
+pub use send::NewEvent;
+pub use service::{Parts, Rooms, RoomsSettings};
+pub use wish::TransactionUse;

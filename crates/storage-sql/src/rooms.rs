@@ -37,6 +37,10 @@ impl RoomStore for Db {
         })
     }
 
+    async fn settle(&self) -> Result<(), StorageError> {
+        self.write(|_| Ok(())).await
+    }
+
     async fn create_room(&self, room: NewRoom) -> Result<StreamPosition, StorageError> {
         let mut appends: Vec<PreparedAppend> =
             room.events.into_iter().map(PreparedAppend::new).collect();

@@ -111,6 +111,9 @@ pub trait RoomStore: Send + Sync {
     /// written then.
     fn append(&self, append: Append) -> Committed;
 
+    /// Returns once every append that was queued before is committed or has failed.
+    async fn settle(&self) -> Result<(), StorageError>;
+
     /// Writes a new room as one act.
     ///
     /// # Errors

@@ -1,0 +1,238 @@
+//! The room actor: builds, authorizes and appends events for one room, one at a time.
+
+mod head;
+mod recent;
+mod registry;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture, fut,
+};
+use futures_util::FutureExt;
+use greenroom_events::{EventSigner, Pdu, RoomVersion};
+use greenroom_model::{Clock, StateKey};
+use greenroom_storage::{RoomStore, StorageError};
+use ruma::{OwnedEventId, OwnedRoomId};
+
+use self::recent::{InFlight, Recent};
+pub(crate) use self::{
+    head::{RoomHead, Step, membership_of},
+    registry::{Registry, next_generation},
+};
+use crate::{RoomError, wish::Wish};
+
+/// How often an actor looks whether anybody still needs it.
+const IDLE_CHECK: Duration = Duration::from_secs(60);
+/// How long an actor outlives the last wish.
+const IDLE_AFTER: Duration = Duration::from_secs(300);
+/// How many wishes wait in one room's mailbox.
+const MAILBOX: usize = 1024;
+/// How often a wish may send the actor back to the database for more state. Each round loads what
+/// the one before lacked, so two are the rule.
+const LOAD_ROUNDS: u8 = 6;
+
+/// What every room actor works with.
+pub(crate) struct Tools {
+    pub(crate) store: Arc<dyn RoomStore>,
+    pub(crate) signer: Arc<EventSigner>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Append what somebody wishes, if the room allows it. Resolves after the commit.
+#[derive(Message)]
+#[rtype(result = "Result<OwnedEventId, RoomError>")]
+pub(crate) struct Propose(pub(crate) Arc<Wish>);
+
+/// Builds, authorizes and appends events for one room, one at a time.
+///
+/// Invariant: `head` is the state after every append handed to the writer, committed or in
+/// flight. If one of them fails, `head` is dropped and loaded again; the writer refuses what was
+/// built on the failed one, so nothing is committed with a hole before it.
+pub(crate) struct RoomActor {
+    room_id: OwnedRoomId,
+    tools: Arc<Tools>,
+    head: Option<RoomHead>,
+    recent: Recent,
+    in_flight: usize,
+    last_wish: Instant,
+}
+
+/// What a load brings: a head if there was none, and places of the state.
+struct Loaded {
+    head: Option<RoomHead>,
+    asked: Vec<StateKey>,
+    found: Vec<Pdu>,
+}
+
+type Reply = fut::LocalBoxActorFuture<RoomActor, Result<OwnedEventId, RoomError>>;
+
+impl RoomActor {
+    pub(crate) fn new(room_id: OwnedRoomId, tools: Arc<Tools>) -> Self {
+        Self {
+            room_id,
+            tools,
+            head: None,
+            recent: Recent::default(),
+            in_flight: 0,
+            last_wish: Instant::now(),
+        }
+    }
+
+    fn propose(&mut self, wish: Arc<Wish>, rounds: u8) -> Reply {
+        if let Some(same) = wish
+            .transaction
+            .as_ref()
+            .and_then(|used| self.recent.get(used.key))
+        {
+            return Box::pin(same.into_actor(self));
+        }
+        let step = match &mut self.head {
+            None => Ok(Step::Load(Vec::new())),
+            Some(head) => head.accept(&wish, &self.tools.signer, self.tools.clock.now()),
+        };
+        match step {
+            Err(refused) => Box::pin(fut::err(refused)),
+            Ok(Step::Nothing(event_id)) => Box::pin(fut::ok(event_id)),
+            Ok(Step::Append(append)) => self.append(*append, &wish),
+            Ok(Step::Load(keys)) => self.load_then_propose(keys, wish, rounds),
+        }
+    }
+
+    /// Hands an append to the writer, before anything is awaited: appends reach it in the order
+    /// in which the head moved.
+    fn append(&mut self, append: greenroom_storage::Append, wish: &Wish) -> Reply {
+        let (generation, event_id) = (append.generation, append.event_id.clone());
+        let committed = self.tools.store.append(append);
+        let answer: InFlight = async move {
+            committed.await.map_err(RoomError::from)?;
+            Ok(event_id)
+        }
+        .boxed()
+        .shared();
+        let key = wish.transaction.as_ref().map(|used| used.key);
+        if let Some(key) = key {
+            self.recent.insert(key, answer.clone());
+        }
+        self.in_flight += 1;
+        Box::pin(answer.into_actor(self).map(move |outcome, actor, _| {
+            actor.in_flight = actor.in_flight.saturating_sub(1);
+            if outcome.is_err() {
+                if let Some(key) = key {
+                    actor.recent.remove(key);
+                }
+                actor.drop_head(generation);
+            }
+            outcome
+        }))
+    }
+
+    /// Forgets a head that an append of its generation has proven wrong.
+    fn drop_head(&mut self, generation: u64) {
+        if self
+            .head
+            .as_ref()
+            .is_some_and(|head| head.generation() == generation)
+        {
+            tracing::debug!(room.id = %self.room_id, "an append failed, the head is loaded again");
+            self.head = None;
+        }
+    }
+
+    fn load_then_propose(&mut self, keys: Vec<StateKey>, wish: Arc<Wish>, rounds: u8) -> Reply {
+        let Some(rounds) = rounds.checked_sub(1) else {
+            let error = StorageError::Damaged("the room's state does not load".to_owned());
+            return Box::pin(fut::err(error.into()));
+        };
+        let generation = self.head.as_ref().map(RoomHead::generation);
+        let version = self.head.as_ref().map(|head| head.version().clone());
+        let load = load(Arc::clone(&self.tools), self.room_id.clone(), version, keys);
+        Box::pin(load.into_actor(self).then(move |loaded, actor, _| {
+            let installed = loaded.and_then(|loaded| actor.install(loaded, generation));
+            match installed {
+                Ok(()) => actor.propose(wish, rounds),
+                Err(error) => Box::pin(fut::err(error)) as Reply,
+            }
+        }))
+    }
+
+    /// Takes in what was loaded, unless the head it was loaded for is gone.
+    fn install(&mut self, loaded: Loaded, generation: Option<u64>) -> Result<(), RoomError> {
+        if let (None, Some(head)) = (&self.head, loaded.head) {
+            self.head = Some(head);
+        }
+        match &mut self.head {
+            Some(head) if generation.is_none() || generation == Some(head.generation()) => {
+                head.install(&loaded.asked, loaded.found)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads what is missing: the head itself if `version` is not known yet, or places of the state.
+async fn load(
+    tools: Arc<Tools>,
+    room_id: OwnedRoomId,
+    version: Option<RoomVersion>,
+    keys: Vec<StateKey>,
+) -> Result<Loaded, RoomError> {
+    let Some(version) = version else {
+        let row = tools
+            .store
+            .room_head(&room_id)
+            .await?
+            .ok_or(RoomError::NoSuchRoom)?;
+        let version = RoomVersion::new(&row.version)
+            .ok_or_else(|| StorageError::Damaged(format!("room version {}", row.version)))?;
+        let newest = Pdu::from_stored(&row.newest, &version)?;
+        let head = RoomHead::stored(&newest, version, next_generation())?;
+        return Ok(Loaded {
+            head: Some(head),
+            asked: Vec::new(),
+            found: Vec::new(),
+        });
+    };
+    let stored = tools.store.current_state(&room_id, keys.clone()).await?;
+    let found = stored
+        .iter()
+        .map(|event| Pdu::from_stored(event, &version))
+        .collect::<Result<_, _>>()?;
+    Ok(Loaded {
+        head: None,
+        asked: keys,
+        found,
+    })
+}
+
+impl Actor for RoomActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        metrics::gauge!("greenroom_room_actors").increment(1.0);
+        ctx.run_interval(IDLE_CHECK, |actor, ctx| {
+            if actor.in_flight == 0 && actor.last_wish.elapsed() >= IDLE_AFTER {
+                ctx.stop();
+            }
+        });
+    }
+}
+
+impl Drop for RoomActor {
+    fn drop(&mut self) {
+        metrics::gauge!("greenroom_room_actors").decrement(1.0);
+    }
+}
+
+impl Handler<Propose> for RoomActor {
+    type Result = actix::ResponseActFuture<Self, Result<OwnedEventId, RoomError>>;
+
+    fn handle(&mut self, Propose(wish): Propose, _: &mut Self::Context) -> Self::Result {
+        self.last_wish = Instant::now();
+        self.propose(wish, LOAD_ROUNDS)
+    }
+}

@@ -1,0 +1,169 @@
+//! Where the room actors are: started on demand on a fixed set of arbiters, replaced when they
+//! end.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, MailboxError};
+use dashmap::DashMap;
+use greenroom_storage::StorageError;
+use ruma::{OwnedEventId, OwnedRoomId, RoomId};
+
+use super::{Propose, RoomActor, Tools};
+use crate::{RoomError, wish::Wish};
+
+/// How many requests may wait for one room before more are refused.
+const MAX_WAITING: usize = 2048;
+/// How often a wish is tried again that failed through no fault of its own: what it was built on
+/// did not come to be, or the actor had just stopped.
+const TRIES: usize = 8;
+
+static GENERATION: AtomicU64 = AtomicU64::new(1);
+
+/// A number for a newly loaded head, greater than all before in this process.
+pub(crate) fn next_generation() -> u64 {
+    GENERATION.fetch_add(1, Ordering::Relaxed)
+}
+
+#[derive(Clone)]
+struct Room {
+    address: Addr<RoomActor>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Counts a request in for as long as it waits.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn enter(count: &Arc<AtomicUsize>) -> Result<Self, RoomError> {
+        if count.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
+            count.fetch_sub(1, Ordering::Relaxed);
+            return Err(RoomError::Busy);
+        }
+        Ok(Self(Arc::clone(count)))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// All room actors of this process.
+pub(crate) struct Registry {
+    tools: Arc<Tools>,
+    rooms: DashMap<OwnedRoomId, Room>,
+    arbiters: Vec<ArbiterHandle>,
+}
+
+impl Registry {
+    /// Starts `arbiters` threads for room actors. Needs a running actix system.
+    pub(crate) fn start(tools: Tools, arbiters: usize) -> Self {
+        let arbiters = (0..arbiters.max(1))
+            .map(|_| Arbiter::new().handle())
+            .collect();
+        Self {
+            tools: Arc::new(tools),
+            rooms: DashMap::new(),
+            arbiters,
+        }
+    }
+
+    pub(crate) fn tools(&self) -> &Tools {
+        &self.tools
+    }
+
+    /// Has the room's actor append what is wished for. Resolves after the commit.
+    pub(crate) async fn propose(
+        &self,
+        room_id: &RoomId,
+        wish: Wish,
+    ) -> Result<OwnedEventId, RoomError> {
+        let wish = Arc::new(wish);
+        let mut outcome = Err(RoomError::Stopped);
+        for _ in 0..TRIES {
+            let room = self.room(room_id).await?;
+            let _waiting = Waiting::enter(&room.waiting)?;
+            outcome = match room.address.send(Propose(Arc::clone(&wish))).await {
+                Ok(outcome) => outcome,
+                Err(MailboxError::Closed | MailboxError::Timeout) => Err(RoomError::Stopped),
+            };
+            if !matches!(
+                outcome,
+                Err(RoomError::Stopped | RoomError::Storage(StorageError::StaleHead))
+            ) {
+                break;
+            }
+        }
+        self.seen_before(&wish, outcome).await
+    }
+
+    /// A wish that failed may be the retry of one that was done long ago: its answer is the same
+    /// as then, even if the room would not allow it now.
+    async fn seen_before(
+        &self,
+        wish: &Wish,
+        outcome: Result<OwnedEventId, RoomError>,
+    ) -> Result<OwnedEventId, RoomError> {
+        let (Err(error), Some(used)) = (&outcome, &wish.transaction) else {
+            return outcome;
+        };
+        if matches!(error, RoomError::Storage(StorageError::Unavailable(_))) {
+            return outcome;
+        }
+        match self.tools.store.event_of_transaction(used.key).await? {
+            Some(event_id) => Ok(event_id),
+            None => outcome,
+        }
+    }
+
+    /// The room's actor, started if there is none.
+    async fn room(&self, room_id: &RoomId) -> Result<Room, RoomError> {
+        if let Some(room) = self
+            .rooms
+            .get(room_id)
+            .filter(|room| room.address.connected())
+        {
+            return Ok(room.clone());
+        }
+        if self.rooms.contains_key(room_id) {
+            // It stopped, or it panicked, perhaps with appends on their way. They are committed
+            // or refused before its successor reads the head.
+            self.tools.store.settle().await?;
+        }
+        let room = self
+            .rooms
+            .entry(room_id.to_owned())
+            .and_modify(|room| {
+                if !room.address.connected() {
+                    *room = self.start_actor(room_id);
+                }
+            })
+            .or_insert_with(|| self.start_actor(room_id));
+        Ok(room.clone())
+    }
+
+    fn start_actor(&self, room_id: &RoomId) -> Room {
+        let mut hasher = DefaultHasher::new();
+        room_id.hash(&mut hasher);
+        let place = hasher.finish() as usize % self.arbiters.len().max(1);
+        let (room_id, tools) = (room_id.to_owned(), Arc::clone(&self.tools));
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let address = match self.arbiters.get(place) {
+            Some(arbiter) => {
+                RoomActor::start_in_arbiter(arbiter, move |_| RoomActor::new(room_id, tools))
+            }
+            // There is always one: `start` made it. The current one serves as well.
+            None => RoomActor::start_in_arbiter(&Arbiter::current(), move |_| {
+                RoomActor::new(room_id, tools)
+            }),
+        };
+        Room { address, waiting }
+    }
+}

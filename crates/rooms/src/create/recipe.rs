@@ -1,0 +1,198 @@
+//! The contents of a room's first events. Pure.
+
+use greenroom_events::RoomVersion;
+use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedUserId, UserId};
+
+use super::{CreateRoom, Preset, object};
+use crate::RoomError;
+
+fn text(value: &str) -> CanonicalJsonValue {
+    CanonicalJsonValue::String(value.to_owned())
+}
+
+fn level(value: i32) -> CanonicalJsonValue {
+    CanonicalJsonValue::Integer(value.into())
+}
+
+/// `{key: value}`.
+pub(super) fn text_content(key: &str, value: &str) -> CanonicalJsonObject {
+    CanonicalJsonObject::from([(key.to_owned(), text(value))])
+}
+
+/// The topic, also in the form that newer clients read: "an `m.room.topic` event with a
+/// `text/plain` mimetype".
+pub(super) fn topic_content(topic: &str) -> CanonicalJsonObject {
+    let plain = CanonicalJsonObject::from([
+        ("body".to_owned(), text(topic)),
+        ("mimetype".to_owned(), text("text/plain")),
+    ]);
+    let rich = CanonicalJsonObject::from([(
+        "m.text".to_owned(),
+        CanonicalJsonValue::Array(vec![CanonicalJsonValue::Object(plain)]),
+    )]);
+    CanonicalJsonObject::from([
+        ("topic".to_owned(), text(topic)),
+        ("m.topic".to_owned(), CanonicalJsonValue::Object(rich)),
+    ])
+}
+
+/// The content of the create event: what the request asks for, and what only the server may say.
+pub(super) fn create_content(
+    request: &CreateRoom,
+    preset: Preset,
+    version: &RoomVersion,
+) -> Result<CanonicalJsonObject, RoomError> {
+    let mut content = match &request.creation_content {
+        Some(raw) => object(raw)?,
+        None => CanonicalJsonObject::new(),
+    };
+    let rules = &version.rules.authorization;
+    content.insert("room_version".to_owned(), text(version.id.as_str()));
+    if rules.use_room_create_sender {
+        content.remove("creator");
+    } else {
+        content.insert("creator".to_owned(), text(request.creator.as_str()));
+    }
+    if rules.additional_room_creators && preset == Preset::TrustedPrivateChat {
+        let mut creators = additional_creators(&content)?;
+        for invited in &request.invite {
+            if *invited != request.creator && !creators.contains(invited) {
+                creators.push(invited.clone());
+            }
+        }
+        if !creators.is_empty() {
+            let creators = creators
+                .iter()
+                .map(|user_id| text(user_id.as_str()))
+                .collect();
+            content.insert(
+                "additional_creators".to_owned(),
+                CanonicalJsonValue::Array(creators),
+            );
+        }
+    }
+    Ok(content)
+}
+
+fn additional_creators(content: &CanonicalJsonObject) -> Result<Vec<OwnedUserId>, RoomError> {
+    let wrong = || {
+        RoomError::InvalidRoomState("additional_creators must be an array of user IDs".to_owned())
+    };
+    match content.get("additional_creators") {
+        None => Ok(Vec::new()),
+        Some(CanonicalJsonValue::Array(users)) => users
+            .iter()
+            .map(|user| match user {
+                CanonicalJsonValue::String(user) => UserId::parse(user).map_err(|_| wrong()),
+                _ => Err(wrong()),
+            })
+            .collect(),
+        Some(_) => Err(wrong()),
+    }
+}
+
+/// The room's first power levels, with what the request overrides.
+pub(super) fn power_levels(
+    request: &CreateRoom,
+    preset: Preset,
+    version: &RoomVersion,
+    create: &CanonicalJsonObject,
+) -> Result<CanonicalJsonObject, RoomError> {
+    let creators_are_above = version
+        .rules
+        .authorization
+        .explicitly_privilege_room_creators;
+    let mut users = CanonicalJsonObject::new();
+    if !creators_are_above {
+        users.insert(request.creator.to_string(), level(100));
+        if preset == Preset::TrustedPrivateChat {
+            users.extend(
+                request
+                    .invite
+                    .iter()
+                    .map(|user| (user.to_string(), level(100))),
+            );
+        }
+    }
+    // In version 12 the creators alone may end the room: tombstones need more than `state_default`.
+    let tombstone = if creators_are_above { 150 } else { 100 };
+    let events = [
+        ("m.room.avatar", 50),
+        ("m.room.canonical_alias", 50),
+        ("m.room.encryption", 100),
+        ("m.room.history_visibility", 100),
+        ("m.room.name", 50),
+        ("m.room.power_levels", 100),
+        ("m.room.server_acl", 100),
+        ("m.room.tombstone", tombstone),
+    ]
+    .map(|(event_type, needed)| (event_type.to_owned(), level(needed)));
+    // Anyone may invite to a room that is private; the rest are the specification's defaults.
+    let invite = if preset == Preset::PublicChat { 50 } else { 0 };
+    let mut content: CanonicalJsonObject = [
+        ("ban", 50),
+        ("events_default", 0),
+        ("invite", invite),
+        ("kick", 50),
+        ("redact", 50),
+        ("state_default", 50),
+        ("users_default", 0),
+    ]
+    .map(|(key, value)| (key.to_owned(), level(value)))
+    .into_iter()
+    .collect();
+    content.insert(
+        "events".to_owned(),
+        CanonicalJsonValue::Object(events.into_iter().collect()),
+    );
+    content.insert("users".to_owned(), CanonicalJsonValue::Object(users));
+    if let Some(raw) = &request.power_levels {
+        // "This object is applied on top of the generated content": its keys replace ours.
+        content.extend(object(raw)?);
+    }
+    if creators_are_above {
+        keep_creators_out(&content, request, create)?;
+    }
+    Ok(content)
+}
+
+/// "Creators MUST NOT be specified in the `users` field" of version 12.
+fn keep_creators_out(
+    levels: &CanonicalJsonObject,
+    request: &CreateRoom,
+    create: &CanonicalJsonObject,
+) -> Result<(), RoomError> {
+    let Some(CanonicalJsonValue::Object(users)) = levels.get("users") else {
+        return Ok(());
+    };
+    let mut creators = additional_creators(create)?;
+    creators.push(request.creator.clone());
+    match creators
+        .iter()
+        .find(|creator| users.contains_key(creator.as_str()))
+    {
+        Some(creator) => Err(RoomError::InvalidRoomState(format!(
+            "{creator} creates the room and so cannot be in the users of its power levels"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The rules that a preset stands for.
+pub(super) fn preset_state(preset: Preset) -> [(&'static str, CanonicalJsonObject); 3] {
+    let (join_rule, guest_access) = match preset {
+        Preset::PublicChat => ("public", "forbidden"),
+        Preset::PrivateChat | Preset::TrustedPrivateChat => ("invite", "can_join"),
+    };
+    [
+        ("m.room.join_rules", text_content("join_rule", join_rule)),
+        (
+            "m.room.history_visibility",
+            text_content("history_visibility", "shared"),
+        ),
+        (
+            "m.room.guest_access",
+            text_content("guest_access", guest_access),
+        ),
+    ]
+}

@@ -1,0 +1,158 @@
+//! Sending events, state and redactions.
+
+use std::sync::Arc;
+
+use greenroom_events::{Draft, RoomVersion, check::canonical_aliases, json, redact::redact};
+use ruma::{
+    CanonicalJsonObject, CanonicalJsonValue, EventId, MilliSecondsSinceUnixEpoch, OwnedEventId,
+    OwnedUserId, RoomId,
+};
+
+use crate::{
+    RoomError, Rooms,
+    wish::{Act, RedactionTarget, TransactionUse, Wish},
+};
+
+/// An event that a client asks to send.
+#[derive(Clone, Debug)]
+pub struct NewEvent<'a> {
+    /// Who sends it.
+    pub sender: OwnedUserId,
+    /// Its type.
+    pub event_type: String,
+    /// Its state key, for a state event.
+    pub state_key: Option<String>,
+    /// Its content as the client wrote it: a JSON object.
+    pub content: &'a [u8],
+    /// For a redaction, its target, where the endpoint names it apart from the content.
+    pub redacts: Option<OwnedEventId>,
+    /// A time other than now, for those who may set one.
+    pub origin_server_ts: Option<MilliSecondsSinceUnixEpoch>,
+}
+
+impl Rooms {
+    /// Sends an event into a room. Resolves after the commit, with the event's ID: that of the
+    /// first try if `transaction` was used before.
+    ///
+    /// # Errors
+    ///
+    /// [`RoomError::NotInRoom`] if the sender is not joined or there is no such room,
+    /// [`RoomError::Forbidden`] if the room does not allow it, [`RoomError::Event`] if the event
+    /// itself is not right, [`RoomError::NoSuchEvent`] for a redaction of nothing.
+    pub async fn send(
+        &self,
+        room_id: &RoomId,
+        event: NewEvent<'_>,
+        transaction: Option<TransactionUse>,
+    ) -> Result<OwnedEventId, RoomError> {
+        let content = json::parse_object(event.content)
+            .map_err(|error| RoomError::from(greenroom_events::EventError::from(error)))?;
+        let is_redaction = event.event_type == "m.room.redaction" && event.state_key.is_none();
+        if event.event_type == "m.room.canonical_alias" && event.state_key.as_deref() == Some("") {
+            self.check_new_aliases(room_id, &content).await?;
+        }
+        let draft = Draft {
+            sender: event.sender,
+            event_type: event.event_type,
+            state_key: event.state_key,
+            content,
+            redacts: event.redacts,
+            origin_server_ts_override: event.origin_server_ts,
+        };
+        let act = if is_redaction {
+            self.redaction(room_id, draft).await?
+        } else {
+            Act::Send(draft)
+        };
+        self.propose(room_id, Wish { act, transaction })
+            .await
+            .map_err(|error| match error {
+                // Whether there is such a room is nobody's business who is not in it.
+                RoomError::NoSuchRoom => RoomError::NotInRoom,
+                other => other,
+            })
+    }
+
+    /// Finds what a redaction leaves of its target.
+    async fn redaction(&self, room_id: &RoomId, mut draft: Draft) -> Result<Act, RoomError> {
+        let named = match draft.content.get("redacts") {
+            Some(CanonicalJsonValue::String(named)) => EventId::parse(named).ok(),
+            _ => None,
+        };
+        let version = self.parts().rooms.room_version(room_id).await?;
+        let version = version
+            .and_then(|id| RoomVersion::new(&id))
+            .ok_or(RoomError::NotInRoom)?;
+        if draft.redacts.is_none() {
+            // Sent like any event: the target is moved to where the room version keeps it.
+            if !version.redacts_in_content() {
+                draft.content.remove("redacts");
+            }
+            draft.redacts = named;
+        }
+        let target_id = draft.redacts.clone().ok_or(RoomError::InvalidParam(
+            "a redaction must name the event it redacts",
+        ))?;
+        let target = self
+            .parts()
+            .timeline
+            .event(&target_id)
+            .await?
+            .filter(|target| target.room_id == room_id)
+            .ok_or(RoomError::NoSuchEvent)?;
+        if target.is_state("m.room.create", "") {
+            return Err(RoomError::Forbidden(
+                "the create event cannot be redacted".to_owned(),
+            ));
+        }
+        let pruned = match &target.redacted_by {
+            Some(_) => None,
+            None => Some(Arc::from(redact(&target.json, &version)?)),
+        };
+        let state = target
+            .state_key
+            .map(|state_key| (target.event_type, state_key));
+        let target = RedactionTarget {
+            event_id: target.event_id,
+            sender: target.sender,
+            state,
+            pruned,
+        };
+        Ok(Act::Redact { draft, target })
+    }
+
+    /// Refuses aliases that are new in the room's `m.room.canonical_alias` and do not point to it.
+    ///
+    /// See [`m.room.canonical_alias`](https://spec.matrix.org/v1.19/client-server-api/#mroomcanonical_alias).
+    async fn check_new_aliases(
+        &self,
+        room_id: &RoomId,
+        content: &CanonicalJsonObject,
+    ) -> Result<(), RoomError> {
+        let wanted = canonical_aliases(content)?;
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let key = ("m.room.canonical_alias".to_owned(), String::new());
+        let current = self.parts().rooms.current_state(room_id, vec![key]).await?;
+        let known = match current.first().map(|event| json::parse_object(&event.json)) {
+            Some(Ok(event)) => match event.get("content") {
+                Some(CanonicalJsonValue::Object(content)) => {
+                    canonical_aliases(content).unwrap_or_default()
+                }
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        for alias in wanted {
+            if known.contains(&alias) {
+                continue;
+            }
+            match self.parts().directory.alias(&alias).await? {
+                Some((target, _)) if target == room_id => {}
+                _ => return Err(RoomError::BadAlias(alias)),
+            }
+        }
+        Ok(())
+    }
+}

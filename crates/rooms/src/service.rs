@@ -1,0 +1,133 @@
+//! The way in: one value that holds what rooms need.
+
+use std::sync::Arc;
+
+use greenroom_events::EventSigner;
+use greenroom_model::{Clock, TokenSigner};
+use greenroom_storage::{
+    AccountStore, DirectoryStore, MemberStore, ProfileStore, RoomStore, StateStore, TimelineStore,
+};
+use greenroom_stream::ChangeStream;
+use ruma::{
+    OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
+    events::room::member::MembershipState,
+};
+
+use crate::{
+    RoomError,
+    actor::{Registry, Tools},
+    wish::Wish,
+};
+
+/// Settings of rooms.
+#[derive(Clone, Debug)]
+pub struct RoomsSettings {
+    /// The version of new rooms whose creators name none.
+    pub default_room_version: RoomVersionId,
+    /// How many threads serve room actors.
+    pub arbiters: usize,
+}
+
+/// What rooms are built from.
+pub struct Parts {
+    /// The write side.
+    pub rooms: Arc<dyn RoomStore>,
+    /// State, now and then.
+    pub state: Arc<dyn StateStore>,
+    /// Events in order.
+    pub timeline: Arc<dyn TimelineStore>,
+    /// Who is where.
+    pub members: Arc<dyn MemberStore>,
+    /// Aliases and the directory.
+    pub directory: Arc<dyn DirectoryStore>,
+    /// Names and avatars for member events.
+    pub profiles: Arc<dyn ProfileStore>,
+    /// Who exists.
+    pub accounts: Arc<dyn AccountStore>,
+    /// How far readers may read.
+    pub stream: ChangeStream,
+    /// Signs events.
+    pub signer: Arc<EventSigner>,
+    /// Makes and checks pagination tokens.
+    pub tokens: TokenSigner,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Settings.
+    pub settings: RoomsSettings,
+}
+
+/// All rooms of this server. Clones are handles to the same.
+#[derive(Clone)]
+pub struct Rooms {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) parts: Parts,
+    registry: Registry,
+}
+
+impl Rooms {
+    /// Starts the threads that room actors live on. Needs a running actix system.
+    #[must_use]
+    pub fn start(parts: Parts) -> Self {
+        let tools = Tools {
+            store: Arc::clone(&parts.rooms),
+            signer: Arc::clone(&parts.signer),
+            clock: Arc::clone(&parts.clock),
+        };
+        let registry = Registry::start(tools, parts.settings.arbiters);
+        Self {
+            inner: Arc::new(Inner { parts, registry }),
+        }
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.inner.parts
+    }
+
+    /// The version of new rooms whose creators name none.
+    #[must_use]
+    pub fn default_room_version(&self) -> &RoomVersionId {
+        &self.parts().settings.default_room_version
+    }
+
+    pub(crate) fn server_name(&self) -> OwnedServerName {
+        self.parts().signer.server_name().to_owned()
+    }
+
+    pub(crate) fn is_local(&self, server_name: &ServerName) -> bool {
+        self.parts().signer.server_name() == server_name
+    }
+
+    /// Has the room's actor append what is wished for. Resolves after the commit.
+    pub(crate) async fn propose(
+        &self,
+        room_id: &RoomId,
+        wish: Wish,
+    ) -> Result<OwnedEventId, RoomError> {
+        self.inner.registry.propose(room_id, wish).await
+    }
+
+    /// The user's membership in a room; `None` if there is no member event (or no such room).
+    pub(crate) async fn membership(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+    ) -> Result<Option<MembershipState>, RoomError> {
+        let membership = self.parts().members.membership(room_id, user_id).await?;
+        Ok(membership.map(|membership| membership.membership))
+    }
+
+    /// Refuses who is not joined, in the same words whether or not there is such a room.
+    pub(crate) async fn require_joined(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+    ) -> Result<(), RoomError> {
+        match self.membership(room_id, user_id).await? {
+            Some(MembershipState::Join) => Ok(()),
+            _ => Err(RoomError::NotInRoom),
+        }
+    }
+}
