@@ -6,7 +6,9 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
+use greenroom_account::AccountError;
 use greenroom_auth::{AuthError, PasswordProblem, UiaChallenge};
+use greenroom_ephemeral::EphemeralError;
 use greenroom_storage::StorageError;
 use serde_json::{Map, Value, json};
 
@@ -297,6 +299,43 @@ impl From<AuthError> for ApiError {
             AuthError::Busy => Self::unavailable("Too many logins are waiting. Try again soon."),
             AuthError::Internal(_) => Self::internal(&error),
             AuthError::Storage(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Forbidden => Self::forbidden(sentence(&error)),
+            AccountError::NotFound { .. } => Self::not_found(sentence(&error)),
+            AccountError::InvalidParam(_) => Self::invalid_param(sentence(&error)),
+            AccountError::BadJson(_) => Self::bad_json(sentence(&error)),
+            AccountError::ManagedByServer { .. } => Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "M_BAD_JSON",
+                sentence(&error),
+            ),
+            AccountError::ProfileTooLarge { .. } => {
+                Self::bad_request("M_PROFILE_TOO_LARGE", sentence(&error))
+            }
+            AccountError::KeyTooLarge { .. } => {
+                Self::bad_request("M_KEY_TOO_LARGE", sentence(&error))
+            }
+            AccountError::TooLarge { .. } => Self::too_large(sentence(&error)),
+            AccountError::Storage(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<EphemeralError> for ApiError {
+    fn from(error: EphemeralError) -> Self {
+        match error {
+            EphemeralError::AnotherUser
+            | EphemeralError::NotJoined
+            | EphemeralError::PresenceHidden => Self::forbidden(sentence(&error)),
+            EphemeralError::UnknownEvent => Self::not_found(sentence(&error)),
+            EphemeralError::InvalidParam(_) => Self::invalid_param(sentence(&error)),
+            EphemeralError::Storage(cause) => cause.into(),
         }
     }
 }

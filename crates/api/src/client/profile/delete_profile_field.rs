@@ -1,0 +1,18 @@
+//! `DELETE /_matrix/client/*/profile/{userId}/{keyName}`
+
+use actix_web::web;
+use greenroom_account::ProfileService;
+use ruma::{OwnedUserId, api::client::profile::delete_profile_field::v3};
+
+use crate::{ApiError, Path, Requester, Ruma};
+
+pub(crate) async fn handle(
+    requester: Requester,
+    Path((user_id, key)): Path<(OwnedUserId, String)>,
+    profiles: web::Data<ProfileService>,
+) -> Result<Ruma<v3::Response>, ApiError> {
+    profiles
+        .delete_field(&requester.user_id, &user_id, &key)
+        .await?;
+    Ok(Ruma(v3::Response::new()))
+}

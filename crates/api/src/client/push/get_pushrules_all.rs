@@ -1,0 +1,10 @@
+//! `GET /_matrix/client/*/pushrules/`
+
+use greenroom_account::PushRules;
+use serde_json::value::RawValue;
+
+use crate::{JsonAnswer, Requester};
+
+pub(crate) async fn handle(requester: Requester) -> JsonAnswer<Box<RawValue>> {
+    JsonAnswer(PushRules::of(&requester.user_id).content())
+}
