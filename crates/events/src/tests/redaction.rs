@@ -38,87 +38,68 @@ fn b32_content_keeps_what_its_version_lists() {
         "allow_ip_literals": false, "deny": [],
         "body": "b", "name": "n", "displayname": "d",
     });
-    let power = [
-        "ban",
-        "events",
-        "events_default",
-        "kick",
-        "redact",
-        "state_default",
-        "users",
-        "users_default",
-    ];
     for (number, version) in versions() {
-        let all: BTreeSet<&str> = keys(&content);
-        let mut table: Vec<(&str, BTreeSet<&str>)> = vec![
-            ("m.room.message", BTreeSet::new()),
-            ("m.room.name", BTreeSet::new()),
-            ("m.room.server_acl", BTreeSet::new()),
-            ("m.room.history_visibility", ["history_visibility"].into()),
-            (
-                "m.room.join_rules",
-                if number >= 8 {
-                    ["join_rule", "allow"].into()
-                } else {
-                    ["join_rule"].into()
-                },
-            ),
-            (
-                "m.room.aliases",
-                if number <= 5 {
-                    ["aliases"].into()
-                } else {
-                    BTreeSet::new()
-                },
-            ),
-            (
-                "m.room.redaction",
-                if number >= 11 {
-                    ["redacts"].into()
-                } else {
-                    BTreeSet::new()
-                },
-            ),
-        ];
-        let mut levels: BTreeSet<&str> = power.into();
-        if number >= 11 {
-            levels.insert("invite");
-        }
-        table.push(("m.room.power_levels", levels));
-        table.push((
+        for event_type in [
+            "m.room.message",
+            "m.room.name",
+            "m.room.server_acl",
+            "m.room.history_visibility",
+            "m.room.join_rules",
+            "m.room.aliases",
+            "m.room.redaction",
+            "m.room.power_levels",
             "m.room.member",
-            match number {
-                ..=8 => ["membership"].into(),
-                9..=10 => ["membership", "join_authorised_via_users_server"].into(),
-                _ => [
-                    "membership",
-                    "join_authorised_via_users_server",
-                    "third_party_invite",
-                ]
-                .into(),
-            },
-        ));
-        if number < 12 {
-            table.push((
-                "m.room.create",
-                if number >= 11 {
-                    all
-                } else {
-                    ["creator"].into()
-                },
-            ));
-        }
-        for (event_type, expected) in table {
+            "m.room.create",
+        ] {
+            if event_type == "m.room.create" && number == 12 {
+                // It has no room ID; its content is kept as in version 11.
+                continue;
+            }
             let left = pruned(event_type, &content, &version);
+            let expected = match event_type {
+                "m.room.create" if number >= 11 => keys(&content),
+                _ => kept(event_type, number),
+            };
             assert_eq!(keys(&left), expected, "{event_type} in version {number}");
             if event_type == "m.room.member" && number >= 11 {
-                assert_eq!(
-                    left["third_party_invite"],
-                    json!({ "signed": { "token": "t" } })
-                );
+                let signed = json!({ "signed": { "token": "t" } });
+                assert_eq!(left["third_party_invite"], signed);
             }
         }
     }
+}
+
+/// Copied by hand from the redaction sections of the room versions.
+fn kept(event_type: &str, number: u8) -> BTreeSet<&'static str> {
+    let (always, later): (&[&str], &[&str]) = match event_type {
+        "m.room.member" if number >= 11 => (
+            &["membership"],
+            &["join_authorised_via_users_server", "third_party_invite"],
+        ),
+        "m.room.member" if number >= 9 => (&["membership"], &["join_authorised_via_users_server"]),
+        "m.room.member" => (&["membership"], &[]),
+        "m.room.create" => (&["creator"], &[]),
+        "m.room.join_rules" if number >= 8 => (&["join_rule"], &["allow"]),
+        "m.room.join_rules" => (&["join_rule"], &[]),
+        "m.room.power_levels" => (
+            &[
+                "ban",
+                "events",
+                "events_default",
+                "kick",
+                "redact",
+                "state_default",
+                "users",
+                "users_default",
+            ],
+            if number >= 11 { &["invite"] } else { &[] },
+        ),
+        "m.room.history_visibility" => (&["history_visibility"], &[]),
+        "m.room.aliases" if number <= 5 => (&["aliases"], &[]),
+        "m.room.redaction" if number >= 11 => (&[], &["redacts"]),
+        _ => (&[], &[]),
+    };
+    always.iter().chain(later).copied().collect()
 }
 
 #[test]

@@ -73,91 +73,92 @@ fn the_rule_is_the_specification_s_table() {
     }
 }
 
+type Course = &'static [(i64, &'static str)];
+
 /// For each course of Bob's membership: which of the events at 5, 15, 25, ... he may see under
 /// `world_readable`, `shared`, `invited` and `joined`, one letter per event.
+const COURSES: &[(&str, Course, [&str; 4])] = &[
+    ("never", &[], ["yyyyy", "-----", "-----", "-----"]),
+    (
+        "invited",
+        &[(10, "invite")],
+        ["yyyyy", "-----", "-yyyy", "-----"],
+    ),
+    (
+        "invite rejected",
+        &[(10, "invite"), (20, "leave")],
+        ["yyyyy", "-----", "-y---", "-----"],
+    ),
+    (
+        "knocked",
+        &[(10, "knock")],
+        ["yyyyy", "-----", "-----", "-----"],
+    ),
+    (
+        "joined late",
+        &[(30, "join")],
+        ["yyyyy", "yyyyy", "---yy", "---yy"],
+    ),
+    (
+        "invited, joined",
+        &[(10, "invite"), (30, "join")],
+        ["yyyyy", "yyyyy", "-yyyy", "---yy"],
+    ),
+    (
+        "knocked, invited, joined",
+        &[(10, "knock"), (20, "invite"), (30, "join")],
+        ["yyyyy", "yyyyy", "--yyy", "---yy"],
+    ),
+    (
+        "left",
+        &[(10, "join"), (30, "leave")],
+        ["yyyyy", "yyy--", "-yy--", "-yy--"],
+    ),
+    (
+        "banned",
+        &[(10, "join"), (30, "ban")],
+        ["yyyyy", "yyy--", "-yy--", "-yy--"],
+    ),
+    (
+        "banned, never joined",
+        &[(10, "ban")],
+        ["yyyyy", "-----", "-----", "-----"],
+    ),
+    (
+        "banned, unbanned",
+        &[(10, "join"), (20, "ban"), (30, "leave")],
+        ["yyyyy", "yy---", "-y---", "-y---"],
+    ),
+    (
+        "joined again",
+        &[(10, "join"), (20, "leave"), (40, "join")],
+        ["yyyyy", "yyyyy", "-y--y", "-y--y"],
+    ),
+    (
+        "invited again, not joined",
+        &[(10, "join"), (20, "leave"), (30, "invite")],
+        ["yyyyy", "yy---", "-y-yy", "-y---"],
+    ),
+    (
+        "renamed",
+        &[(10, "join"), (20, "join"), (30, "leave")],
+        ["yyyyy", "yyy--", "-yy--", "-yy--"],
+    ),
+];
+
 #[test]
 fn b27_messages_are_seen_as_membership_went() {
-    type Course = &'static [(i64, &'static str)];
-    let table: &[(&str, Course, [&str; 4])] = &[
-        ("never", &[], ["yyyyy", "-----", "-----", "-----"]),
-        (
-            "invited",
-            &[(10, "invite")],
-            ["yyyyy", "-----", "-yyyy", "-----"],
-        ),
-        (
-            "invite rejected",
-            &[(10, "invite"), (20, "leave")],
-            ["yyyyy", "-----", "-y---", "-----"],
-        ),
-        (
-            "knocked",
-            &[(10, "knock")],
-            ["yyyyy", "-----", "-----", "-----"],
-        ),
-        (
-            "joined late",
-            &[(30, "join")],
-            ["yyyyy", "yyyyy", "---yy", "---yy"],
-        ),
-        (
-            "invited, joined",
-            &[(10, "invite"), (30, "join")],
-            ["yyyyy", "yyyyy", "-yyyy", "---yy"],
-        ),
-        (
-            "knocked, invited, joined",
-            &[(10, "knock"), (20, "invite"), (30, "join")],
-            ["yyyyy", "yyyyy", "--yyy", "---yy"],
-        ),
-        (
-            "left",
-            &[(10, "join"), (30, "leave")],
-            ["yyyyy", "yyy--", "-yy--", "-yy--"],
-        ),
-        (
-            "banned",
-            &[(10, "join"), (30, "ban")],
-            ["yyyyy", "yyy--", "-yy--", "-yy--"],
-        ),
-        (
-            "banned, never joined",
-            &[(10, "ban")],
-            ["yyyyy", "-----", "-----", "-----"],
-        ),
-        (
-            "banned, unbanned",
-            &[(10, "join"), (20, "ban"), (30, "leave")],
-            ["yyyyy", "yy---", "-y---", "-y---"],
-        ),
-        (
-            "joined again",
-            &[(10, "join"), (20, "leave"), (40, "join")],
-            ["yyyyy", "yyyyy", "-y--y", "-y--y"],
-        ),
-        (
-            "invited again, not joined",
-            &[(10, "join"), (20, "leave"), (30, "invite")],
-            ["yyyyy", "yy---", "-y-yy", "-y---"],
-        ),
-        (
-            "renamed",
-            &[(10, "join"), (20, "join"), (30, "leave")],
-            ["yyyyy", "yyy--", "-yy--", "-yy--"],
-        ),
-    ];
-    for (name, course, expected) in table {
+    for (name, course, expected) in COURSES {
         for (value, expected) in ALL.iter().zip(expected) {
             let history = history(&[visibility(1, value)], &members(course));
-            let seen: String = (0..5)
-                .map(|at| {
-                    if history.allows(&event(at * 10 + 5)) {
-                        'y'
-                    } else {
-                        '-'
-                    }
-                })
-                .collect();
+            let letter = |at: i64| {
+                if history.allows(&event(at * 10 + 5)) {
+                    'y'
+                } else {
+                    '-'
+                }
+            };
+            let seen: String = (0..5).map(letter).collect();
             assert_eq!(&seen, expected, "{name} under {value}");
         }
     }
