@@ -61,10 +61,10 @@ impl DataDir {
             // Not ours to change where somebody else owns it; then it is as open as its owner wants it.
             match fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)) {
                 Ok(()) => {
-                    tracing::info!(path = %path.display(), "closed the data directory to other users")
+                    tracing::info!(path = %path.display(), "closed the data directory to other users");
                 }
                 Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "other users can read the data directory")
+                    tracing::warn!(path = %path.display(), %error, "other users can read the data directory");
                 }
             }
         }

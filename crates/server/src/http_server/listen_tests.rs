@@ -280,6 +280,69 @@ fn a_client_that_stops_in_a_request_is_cut_off() {
     running.stop();
 }
 
+/// A body without end that says when it is dropped.
+struct Endless(std::sync::mpsc::Sender<()>);
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        let _nobody_asks = self.0.send(());
+    }
+}
+
+impl MessageBody for Endless {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> actix_http::body::BodySize {
+        actix_http::body::BodySize::Stream
+    }
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<web::Bytes, Self::Error>>> {
+        std::task::Poll::Ready(Some(Ok(web::Bytes::from_static(&[b' '; 8192]))))
+    }
+}
+
+/// B46: whoever reads nothing of an answer does not keep it in memory for longer than a while.
+#[test]
+fn a_client_that_does_not_read_its_answer_is_cut_off() {
+    let listeners = Listeners {
+        plain: vec![TcpListener::bind("127.0.0.1:0").unwrap()],
+        tls: Vec::new(),
+    };
+    let address = listeners.plain[0].local_addr().unwrap();
+    let (signals, caught) = tokio::sync::mpsc::channel(4);
+    let (dropped, is_dropped) = std::sync::mpsc::channel();
+    let server = thread::spawn(move || {
+        actix_rt::System::new().block_on(async move {
+            let patience = Patience {
+                write: Duration::from_millis(100),
+                ..Patience::default()
+            };
+            let settings = HttpSettings {
+                patience,
+                ..HttpSettings::default()
+            };
+            let server = run(listeners, &settings, move || {
+                let dropped = dropped.clone();
+                App::new().default_service(web::to(move || {
+                    let body = Endless(dropped.clone());
+                    async move { HttpResponse::Ok().body(body) }
+                }))
+            })?;
+            shutdown::serve_until_stopped(server, caught, &shutdown::Shutdown::new()).await
+        })
+    });
+    let mut silent = StdTcpStream::connect(address).unwrap();
+    silent
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    is_dropped.recv().unwrap();
+    signals.blocking_send(Signal::Terminate).unwrap();
+    assert_eq!(server.join().unwrap().unwrap(), Stopped::Gracefully);
+}
+
 #[test]
 fn parked_requests_are_answered_when_the_server_stops() {
     let running = start(Patience::default());

@@ -122,7 +122,7 @@ fn any_request(random: &mut StdRng, sent: &mut Vec<u8>, arrives: &mut Vec<u8>) {
         sent.push(byte);
         match byte {
             b'"' | b'<' | b'>' | b'`' | 0x80.. => {
-                arrives.extend_from_slice(format!("%{byte:02X}").as_bytes())
+                arrives.extend_from_slice(format!("%{byte:02X}").as_bytes());
             }
             _ => arrives.push(byte),
         }

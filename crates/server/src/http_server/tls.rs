@@ -84,7 +84,7 @@ pub(crate) fn self_signed(
         match from_files(&certificate, &key) {
             Ok(config) => return Ok(config),
             Err(error) => {
-                tracing::warn!(%error, "the stored self-signed certificate is of no use, making a new one")
+                tracing::warn!(%error, "the stored self-signed certificate is of no use, making a new one");
             }
         }
     }
