@@ -8,7 +8,10 @@ use greenroom_storage::AccountDataStore;
 use ruma::{RoomId, UserId};
 use serde_json::value::RawValue;
 
-use crate::{AccountDataSettings, AccountError, PushRules};
+use crate::{
+    AccountDataSettings, AccountError, PushRules,
+    tags::{TAG, check_tag_content},
+};
 
 /// The longest type, in bytes: account data is delivered as events, whose types end there.
 const MAX_TYPE_BYTES: usize = 255;
@@ -60,6 +63,9 @@ impl AccountDataService {
         let max_bytes = self.settings.max_content_bytes;
         if content.get().len() > max_bytes {
             return Err(AccountError::TooLarge { max_bytes });
+        }
+        if room_id.is_some() && data_type == TAG {
+            check_tag_content(content.get())?;
         }
         Ok(self
             .account_data
@@ -153,6 +159,19 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(read.get(), content);
+    }
+
+    #[tokio::test]
+    async fn tags_set_by_hand_can_be_read_as_tags() {
+        let (service, room) = (service(), Some(room_id!("!room:localhost")));
+        let outcome = service
+            .set(alice(), alice(), room, "m.tag", raw(r#"{"x":1e400}"#))
+            .await;
+        assert!(matches!(outcome, Err(AccountError::BadJson(_))));
+        service
+            .set(alice(), alice(), room, "m.tag", raw(r#"{"tags":7}"#))
+            .await
+            .unwrap();
     }
 
     #[tokio::test]

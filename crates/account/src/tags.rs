@@ -8,14 +8,15 @@ use std::{collections::BTreeMap, sync::Arc};
 use greenroom_storage::AccountDataStore;
 use ruma::{RoomId, UserId};
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     AccountDataSettings, AccountError,
     account_data::{check_object, own},
 };
 
-const TAG: &str = "m.tag";
+/// The type of account data that holds a room's tags.
+pub(crate) const TAG: &str = "m.tag";
 /// The longest name of a tag, in bytes, by the specification.
 const MAX_TAG_BYTES: usize = 255;
 
@@ -92,6 +93,7 @@ impl TagService {
         check_name(tag)?;
         check_object(&content)?;
         check_order(&content)?;
+        check_tag_content(&format!(r#"{{"tags":{{"":{content}}}}}"#))?;
         let tags = self.tags(requester, user_id, room_id).await?;
         let others = tags.iter().filter(|(name, _)| *name != tag);
         let (count, bytes) = others.fold(
@@ -137,6 +139,14 @@ impl TagService {
         }
         Ok(())
     }
+}
+
+/// Setting one tag reads and writes the whole `m.tag`, so what is in it must be readable as values:
+/// not nested too deep, and without numbers that no double holds.
+pub(crate) fn check_tag_content(content: &str) -> Result<(), AccountError> {
+    serde_json::from_str::<Map<String, Value>>(content)
+        .map(drop)
+        .map_err(|error| AccountError::BadJson(format!("tags cannot hold this: {error}")))
 }
 
 fn check_name(tag: &str) -> Result<(), AccountError> {
@@ -228,6 +238,15 @@ mod tests {
                 "{content}"
             );
         }
+        // B02, B04: what cannot be stored beside other tags is refused, not a failure.
+        let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(127), "]".repeat(127));
+        for content in [r#"{"x":1e400}"#, r#"{"order":1e400}"#, deep.as_str()] {
+            let outcome = set(&service, "u.x", content).await;
+            assert!(
+                matches!(outcome, Err(AccountError::BadJson(_))),
+                "{content}"
+            );
+        }
         set(&service, "u.x", r#"{"order":null}"#).await.unwrap();
     }
 
@@ -236,7 +255,7 @@ mod tests {
         let service = service();
         let outcome = set(&service, &"t".repeat(256), "{}").await;
         assert!(matches!(outcome, Err(AccountError::InvalidParam(_))));
-        let outcome = set(&service, "a", &format!(r#"{{"x":"{}"}}"#, "x".repeat(64))).await;
+        let outcome = set(&service, "a", &format!(r#"{{"x":"{}"}}"#, "x".repeat(300))).await;
         assert!(matches!(outcome, Err(AccountError::TooLarge { .. })));
         set(&service, "a", "{}").await.unwrap();
         set(&service, "b", "{}").await.unwrap();
