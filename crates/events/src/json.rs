@@ -106,6 +106,10 @@ fn read_object(bytes: &[u8]) -> Result<CanonicalJsonObject, serde_json::Error> {
 fn into_error(error: &serde_json::Error) -> JsonError {
     let text = error.to_string();
     match error.classify() {
+        // The only type that is not welcome, and its text would quote what the client sent.
+        Category::Data if text.starts_with("invalid type") => {
+            JsonError::BadJson("expected an object".to_owned())
+        }
         Category::Data => JsonError::BadJson(text),
         // A number no float can hold is well-formed JSON all the same.
         Category::Syntax if text.starts_with("number out of range") => JsonError::BadJson(text),

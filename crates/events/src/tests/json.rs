@@ -105,6 +105,8 @@ fn b08_only_objects_are_content() {
     for text in ["[]", "null", "\"x\"", "1", "true", "[{}]"] {
         assert!(is_bad_json(text), "{text}");
     }
+    let quoted = parse_object(b"\"secret\"").unwrap_err().to_string();
+    assert!(!quoted.contains("secret"), "{quoted}");
     for text in [
         "",
         " ",
