@@ -6,5 +6,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod account;
+mod ephemeral;
 mod server;
 mod tutorial;
