@@ -4,6 +4,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, future::LocalBoxFuture};
 use greenroom_events::json::check_nesting;
+use ruma::exports::serde_html_form;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
@@ -29,20 +30,35 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     }
 }
 
+/// A body as HTML forms send it, for the pages that this server shows.
+#[derive(Clone, Debug)]
+pub(crate) struct FormBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for FormBody<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = read_bytes(request, payload.take());
+        Box::pin(async move {
+            let body = body.await?;
+            serde_html_form::from_bytes(&body)
+                .map(Self)
+                .map_err(|_| ApiError::invalid_param("The form is not as it should be."))
+        })
+    }
+}
+
 /// Reads a body that must be a JSON object. No body at all reads as `{}`: old clients send none
 /// where they have nothing to say.
 pub(crate) fn read_object(
     request: &HttpRequest,
     payload: Payload,
 ) -> impl Future<Output = Result<Bytes, ApiError>> + use<> {
-    let limit = request.app_data::<web::Data<ApiSettings>>().map_or_else(
-        || ApiSettings::default().body_limit_bytes,
-        |it| it.body_limit_bytes,
-    );
-    let announced = announced_length(request);
     let encoded = is_encoded(request);
+    let body = read_bytes(request, payload);
     async move {
-        let body = read(payload, announced?, limit).await?;
+        let body = body.await?;
         if body.is_empty() {
             return Ok(Bytes::from_static(b"{}"));
         }
@@ -54,6 +70,19 @@ pub(crate) fn read_object(
         check_object(&body)?;
         Ok(body)
     }
+}
+
+/// Reads a body of any kind, up to the limit.
+fn read_bytes(
+    request: &HttpRequest,
+    payload: Payload,
+) -> impl Future<Output = Result<Bytes, ApiError>> + use<> {
+    let limit = request.app_data::<web::Data<ApiSettings>>().map_or_else(
+        || ApiSettings::default().body_limit_bytes,
+        |it| it.body_limit_bytes,
+    );
+    let announced = announced_length(request);
+    async move { read(payload, announced?, limit).await }
 }
 
 fn announced_length(request: &HttpRequest) -> Result<Option<usize>, ApiError> {

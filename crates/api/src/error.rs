@@ -270,7 +270,7 @@ impl From<AuthError> for ApiError {
         match error {
             AuthError::UnknownToken => unknown_token("Unknown access token.", false),
             AuthError::ExpiredToken => unknown_token("The access token has expired.", true),
-            AuthError::UnknownRefreshToken => unknown_token("Unknown refresh token.", false),
+            AuthError::UnknownRefreshToken => unknown_token("Unknown refresh token.", true),
             AuthError::WrongCredentials => Self::forbidden("Invalid username or password."),
             AuthError::Deactivated => Self::new(
                 StatusCode::FORBIDDEN,

@@ -21,9 +21,11 @@ mod requester;
 mod routes;
 mod ruma_http;
 mod settings;
+mod uia_body;
 
 pub use address::{ClientAddress, Network, NotANetwork};
 pub use api_version::ApiVersion;
+pub(crate) use body::FormBody;
 pub use body::JsonBody;
 pub use endpoint::{custom_endpoint, endpoint, endpoint_at};
 pub use error::ApiError;
@@ -34,3 +36,4 @@ pub use requester::Requester;
 pub use routes::{Access, PathArgs, RouteEntry, Routes};
 pub use ruma_http::{JsonAnswer, Ruma};
 pub use settings::ApiSettings;
+pub use uia_body::UiaBody;

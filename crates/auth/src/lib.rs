@@ -29,7 +29,7 @@ pub use passwords::{MAX_PASSWORD_BYTES, Password, PasswordHasher, PasswordProble
 pub use register::{RegisterRequest, Registered};
 pub use service::{AuthService, DeviceRequest, LoggedIn};
 pub use sessions::Sessions;
-pub use settings::{AuthSettings, RegistrationMode};
+pub use settings::{AuthSettings, RegistrationMode, Secret};
 pub use tokens::Token;
 pub use uia::{DUMMY, PASSWORD, REGISTRATION_TOKEN, UiaAct, UiaAttempt, UiaChallenge, UiaFailure};
 pub use usernames::{ReservedNames, UsernameProblem};

@@ -7,7 +7,7 @@ use greenroom_storage::{AccountStore, DeviceStore, NewSession, UiaStore};
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 
 use crate::{
-    AuthError, AuthSettings, PasswordHasher, Sessions, Token,
+    AuthError, AuthSettings, PasswordHasher, Secret, Sessions, Token,
     tokens::{self, TokenKind},
 };
 
@@ -27,6 +27,7 @@ pub struct AuthService {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) hasher: PasswordHasher,
+    pub(crate) uia_secret: Secret,
     pub(crate) settings: AuthSettings,
 }
 
@@ -74,14 +75,17 @@ impl AuthService {
     /// The service over these stores.
     ///
     /// Register [`Self::sessions`] as an observer of the change stream.
-    #[must_use]
+    ///
+    /// # Errors
+    ///
+    /// If the operating system gives no randomness.
     pub fn new(
         accounts: Arc<dyn AccountStore>,
         devices: Arc<dyn DeviceStore>,
         uia: Arc<dyn UiaStore>,
         clock: Arc<dyn Clock>,
         settings: AuthSettings,
-    ) -> Self {
+    ) -> Result<Self, AuthError> {
         let sessions = Arc::new(Sessions::new(
             Arc::clone(&devices),
             Arc::clone(&clock),
@@ -91,15 +95,20 @@ impl AuthService {
             settings.password_hashes_at_once,
             settings.password_hashes_waiting,
         );
-        Self {
+        let uia_secret = match &settings.uia_secret {
+            Some(secret) => secret.clone(),
+            None => Secret(tokens::random_bytes()?),
+        };
+        Ok(Self {
             accounts,
             devices,
             uia,
             clock,
             sessions,
             hasher,
+            uia_secret,
             settings,
-        }
+        })
     }
 
     /// The sessions: who speaks with which access token.

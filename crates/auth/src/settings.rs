@@ -18,6 +18,16 @@ pub enum RegistrationMode {
     Closed,
 }
 
+/// A secret of this server. Its `Debug` form does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub [u8; 32]);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
 /// Settings of accounts and sessions.
 #[derive(Clone, Debug)]
 pub struct AuthSettings {
@@ -31,6 +41,10 @@ pub struct AuthSettings {
     pub refreshable_token_lifetime: Duration,
     /// How long somebody may take for user-interactive authentication.
     pub uia_session_lifetime: Duration,
+    /// What requests are hashed with while somebody authenticates for them: a stored hash of a new
+    /// password must be of no use to who reads the database alone. `None` for a random one: then a
+    /// restart makes whoever is in the middle of it begin again.
+    pub uia_secret: Option<Secret>,
     /// How many passwords are hashed at once, each on one core and in 19 MiB.
     pub password_hashes_at_once: usize,
     /// How many more may wait for that.
@@ -51,6 +65,7 @@ impl AuthSettings {
             reserved_names: ReservedNames::default(),
             refreshable_token_lifetime: Duration::from_hours(1),
             uia_session_lifetime: Duration::from_mins(15),
+            uia_secret: None,
             password_hashes_at_once: (cores / 2).max(1),
             password_hashes_waiting: 256,
             cached_sessions: 50_000,

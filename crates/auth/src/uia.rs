@@ -3,10 +3,12 @@
 //! See [user-interactive authentication](https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api).
 
 use greenroom_storage::UiaSession;
+use hmac::{Hmac, Mac};
 use ruma::{OwnedUserId, UserId};
 use serde_json::{Map, Value};
+use sha2::Sha256;
 
-use crate::{AuthError, AuthService, Identifier, Password, service::after, tokens};
+use crate::{AuthError, AuthService, Identifier, Password, Secret, service::after, tokens};
 
 /// The stage that asks for the password of the requester.
 pub const PASSWORD: &str = "m.login.password";
@@ -108,7 +110,7 @@ pub struct UiaAct {
     /// Method and path, without the API version.
     pub endpoint: &'static str,
     /// A hash of the request without `auth`: what is authorized is this request and no other.
-    pub request_hash: Vec<u8>,
+    pub(crate) request_hash: Vec<u8>,
 }
 
 /// What was proven on the way.
@@ -124,6 +126,24 @@ struct Progress {
 }
 
 impl AuthService {
+    /// The act of a logged-in user that `body`, which is without its `auth`, asks for. `endpoint`
+    /// is method and path without the API version.
+    #[must_use]
+    pub fn uia_act(
+        &self,
+        user_id: &UserId,
+        endpoint: &'static str,
+        body: &Map<String, Value>,
+    ) -> UiaAct {
+        let mut mac = keyed_by(&self.uia_secret);
+        absorb_object(&mut mac, body);
+        UiaAct {
+            user_id: Some(user_id.to_owned()),
+            endpoint,
+            request_hash: mac.finalize().into_bytes().to_vec(),
+        }
+    }
+
     /// Lets a request of a logged-in user through if it proves the user's password.
     ///
     /// # Errors
@@ -354,4 +374,55 @@ fn is_next(flows: &[Vec<&'static str>], completed: &[String], stage: &str) -> bo
 fn is_complete(flow: &[&'static str], completed: &[String]) -> bool {
     flow.iter()
         .all(|stage| completed.iter().any(|completed| completed == stage))
+}
+
+fn keyed_by(secret: &Secret) -> Hmac<Sha256> {
+    // A key shorter than a block is filled up with zeros.
+    let mut key = hmac::digest::Key::<Hmac<Sha256>>::default();
+    for (to, from) in key.iter_mut().zip(&secret.0) {
+        *to = *from;
+    }
+    Hmac::new(&key)
+}
+
+/// The same for two bodies that mean the same, in whatever order their keys stand.
+fn absorb_object(mac: &mut Hmac<Sha256>, object: &Map<String, Value>) {
+    let mut fields: Vec<_> = object.iter().collect();
+    fields.sort_unstable_by_key(|(key, _)| *key);
+    mac.update(b"{");
+    for (key, value) in fields {
+        absorb_text(mac, key);
+        absorb(mac, value);
+    }
+    mac.update(b"}");
+}
+
+/// Recurses as deep as the value nests, which the JSON parser has bounded.
+fn absorb(mac: &mut Hmac<Sha256>, value: &Value) {
+    match value {
+        Value::Null => mac.update(b"n"),
+        Value::Bool(value) => mac.update(if *value { b"t" } else { b"f" }),
+        Value::Number(number) => {
+            mac.update(b"#");
+            absorb_text(mac, &number.to_string());
+        }
+        Value::String(text) => {
+            mac.update(b"s");
+            absorb_text(mac, text);
+        }
+        Value::Array(items) => {
+            mac.update(b"[");
+            for item in items {
+                absorb(mac, item);
+            }
+            mac.update(b"]");
+        }
+        Value::Object(object) => absorb_object(mac, object),
+    }
+}
+
+/// With its length, so that where one text ends is not a matter of what is in it.
+fn absorb_text(mac: &mut Hmac<Sha256>, text: &str) {
+    mac.update(&(text.len() as u64).to_be_bytes());
+    mac.update(text.as_bytes());
 }

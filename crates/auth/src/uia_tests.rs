@@ -54,6 +54,35 @@ async fn two_users() -> Fixture {
     fixture
 }
 
+#[test]
+fn b52_bodies_that_mean_the_same_are_the_same_request() {
+    let fixture = Fixture::new(RegistrationMode::Open);
+    let alice = user_id!("@alice:localhost");
+    let hash = |body: &str| {
+        let body = serde_json::from_str(body).unwrap();
+        fixture.auth.uia_act(alice, ENDPOINT, &body).request_hash
+    };
+    assert_eq!(
+        hash(r#"{"a":1,"b":{"c":[],"d":"x"}}"#),
+        hash(r#"{"b":{"d":"x","c":[]},"a":1}"#)
+    );
+    for other in [
+        r#"{"a":1,"b":{"c":[],"d":"y"}}"#,
+        r#"{"a":1,"b":{"c":[],"d":null}}"#,
+        "{}",
+    ] {
+        assert_ne!(hash(r#"{"a":1,"b":{"c":[],"d":"x"}}"#), hash(other));
+    }
+    // Another server's hash of the same request is another one.
+    let elsewhere = Fixture::new(RegistrationMode::Open).auth;
+    assert_ne!(
+        elsewhere
+            .uia_act(alice, ENDPOINT, &Default::default())
+            .request_hash,
+        hash("{}")
+    );
+}
+
 #[tokio::test]
 async fn the_dance_ends_with_the_act() {
     let fixture = two_users().await;

@@ -1,9 +1,14 @@
 //! The endpoints of the client-server API: a folder per area, a file per endpoint.
 
+mod account;
 mod account_data;
+mod discovery;
 mod ephemeral;
 mod profile;
 mod push;
+mod session;
+
+pub use account::deactivate::DeactivationHook;
 
 use actix_web::web;
 use ruma::api::client as spec;
@@ -13,8 +18,9 @@ use crate::{dispatch, endpoint, routes::Routes};
 /// Makes the app answer the client-server API, and everything that it has no other service for
 /// with 404 `M_UNRECOGNIZED`.
 ///
-/// Register the app's own pages before, and as application data: `Data<Sessions>`,
-/// `Data<ApiSettings>`, `Data<RateLimits>`, and the services that the endpoints ask for.
+/// Register the app's own pages before, and as application data: `Data<AuthService>`,
+/// `Data<Sessions>`, `Data<ApiSettings>`, `Data<RateLimits>`, `Data<dyn DeactivationHook>`, and
+/// the services that the other endpoints ask for.
 pub fn configure(cfg: &mut web::ServiceConfig) {
     dispatch::serve(cfg, routes());
 }
@@ -23,6 +29,9 @@ pub fn configure(cfg: &mut web::ServiceConfig) {
 #[must_use]
 pub fn routes() -> Routes {
     let mut routes = Routes::default();
+    discovery::list(&mut routes);
+    session::list(&mut routes);
+    account::list(&mut routes);
     profiles(&mut routes);
     account_data(&mut routes);
     ephemeral(&mut routes);

@@ -1,0 +1,16 @@
+//! `GET /_matrix/client/versions`
+
+use ruma::api::client::discovery::get_supported_versions::{Request, Response};
+
+use crate::{ApiError, Ruma};
+
+/// What clients may count on. Not later than 1.3: from 1.4 on they fetch threads from endpoints
+/// that are not there yet, and leave the messages in them out of the timeline.
+const VERSIONS: [&str; 11] = [
+    "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2",
+    "v1.3",
+];
+
+pub(super) async fn handle(_: Ruma<Request>) -> Result<Ruma<Response>, ApiError> {
+    Ok(Ruma(Response::new(VERSIONS.map(str::to_owned).into())))
+}
