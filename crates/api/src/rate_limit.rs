@@ -204,7 +204,7 @@ fn network_of(address: IpAddr) -> u128 {
 
 #[derive(Debug)]
 struct Limiter {
-    limiter: RateLimiter<u64, SharedBuckets, DefaultClock>,
+    gate: RateLimiter<u64, SharedBuckets, DefaultClock>,
     buckets: SharedBuckets,
     refill: Duration,
 }
@@ -217,9 +217,9 @@ impl Limiter {
             .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
             .allow_burst(rate.burst);
         let buckets = SharedBuckets::default();
-        let limiter = RateLimiter::new(quota, buckets.clone(), DefaultClock::default());
+        let gate = RateLimiter::new(quota, buckets.clone(), DefaultClock::default());
         Self {
-            limiter,
+            gate,
             buckets,
             refill,
         }
@@ -227,11 +227,11 @@ impl Limiter {
 
     fn check(&self, key: u64) -> Result<(), ApiError> {
         if self.buckets.are_full() {
-            self.limiter.retain_recent();
+            self.gate.retain_recent();
             self.buckets.clear_if_still_full();
         }
-        self.limiter.check_key(&key).map_err(|not_until| {
-            ApiError::limit_exceeded(not_until.wait_time_from(self.limiter.clock().now()))
+        self.gate.check_key(&key).map_err(|not_until| {
+            ApiError::limit_exceeded(not_until.wait_time_from(self.gate.clock().now()))
         })
     }
 
@@ -332,7 +332,7 @@ mod tests {
 
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3_600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn limits(per_account: u32, per_address: u32) -> RateLimits {
         let limits = Limits {

@@ -125,11 +125,7 @@ impl Routes {
             allowed: Vec::new(),
         };
         if let Some(endpoint) = search.descend(&self.root, &segments) {
-            let args = search
-                .variables
-                .into_iter()
-                .map(|text| text.to_owned())
-                .collect();
+            let args = search.variables.into_iter().map(str::to_owned).collect();
             return Found::Endpoint(endpoint, PathArgs(args));
         }
         Found::Error(if search.allowed.is_empty() {

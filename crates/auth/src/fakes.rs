@@ -35,7 +35,8 @@ impl Fixture {
             stores.clone(),
             Arc::new(clock.clone()),
             settings,
-        );
+        )
+        .unwrap();
         Self {
             auth,
             clock,

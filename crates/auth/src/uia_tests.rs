@@ -1,7 +1,7 @@
 //! The dance of user-interactive authentication.
 
 use ruma::{UserId, user_id};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     AuthError, Password, RegisterRequest, RegistrationMode, UiaAct, UiaAttempt, UiaChallenge,
@@ -77,7 +77,7 @@ fn b52_bodies_that_mean_the_same_are_the_same_request() {
     let elsewhere = Fixture::new(RegistrationMode::Open).auth;
     assert_ne!(
         elsewhere
-            .uia_act(alice, ENDPOINT, &Default::default())
+            .uia_act(alice, ENDPOINT, &Map::default())
             .request_hash,
         hash("{}")
     );

@@ -6,7 +6,7 @@ use ruma::{OwnedRoomId, OwnedUserId, api::client::tag::delete_tag::v3};
 
 use crate::{ApiError, Path, Requester, Ruma};
 
-pub(crate) async fn handle(
+pub(super) async fn handle(
     requester: Requester,
     Path((user_id, room_id, tag)): Path<(OwnedUserId, OwnedRoomId, String)>,
     tags: web::Data<TagService>,

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{ApiError, JsonAnswer, Path, Requester};
 
-pub(crate) async fn handle(
+pub(super) async fn handle(
     requester: Requester,
     Path((user_id, room_id, data_type)): Path<(OwnedUserId, OwnedRoomId, String)>,
     account_data: web::Data<AccountDataService>,

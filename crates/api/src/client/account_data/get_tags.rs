@@ -9,11 +9,11 @@ use crate::{ApiError, JsonAnswer, Path, Requester};
 
 /// What ruma's type would drop is kept: a tag may have more in it than its order.
 #[derive(Serialize)]
-pub(crate) struct Response {
+pub(super) struct Response {
     tags: Tags,
 }
 
-pub(crate) async fn handle(
+pub(super) async fn handle(
     requester: Requester,
     Path((user_id, room_id)): Path<(OwnedUserId, OwnedRoomId)>,
     tags: web::Data<TagService>,

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{ApiError, JsonBody, Path, Requester, Ruma};
 
-pub(crate) async fn handle(
+pub(super) async fn handle(
     requester: Requester,
     Path((user_id, data_type)): Path<(OwnedUserId, String)>,
     JsonBody(content): JsonBody<Box<RawValue>>,

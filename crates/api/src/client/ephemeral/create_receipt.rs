@@ -13,11 +13,11 @@ use crate::{ApiError, JsonBody, Path, Requester, Ruma};
 
 /// A wrong `thread_id` is told from a wrong body, so it is read by hand.
 #[derive(Deserialize)]
-pub(crate) struct Body {
+pub(super) struct Body {
     thread_id: Option<Value>,
 }
 
-pub(crate) async fn handle(
+pub(super) async fn handle(
     requester: Requester,
     Path((room_id, receipt_type, event_id)): Path<(OwnedRoomId, String, OwnedEventId)>,
     JsonBody(body): JsonBody<Body>,

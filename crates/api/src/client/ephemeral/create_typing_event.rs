@@ -15,12 +15,12 @@ const DEFAULT_TIMEOUT_MS: u64 = 30_000;
 
 /// ruma's type refuses a request without a timeout; the specification asks for none.
 #[derive(Deserialize)]
-pub(crate) struct Body {
+pub(super) struct Body {
     typing: bool,
     timeout: Option<u64>,
 }
 
-pub(crate) async fn handle(
+pub(super) async fn handle(
     requester: Requester,
     Path((room_id, user_id)): Path<(OwnedRoomId, OwnedUserId)>,
     JsonBody(body): JsonBody<Body>,

@@ -8,7 +8,7 @@ use ruma::{api::client::presence::get_presence::v3, presence::PresenceState};
 
 use crate::{ApiError, Requester, Ruma};
 
-pub(crate) async fn handle(
+pub(super) async fn handle(
     requester: Requester,
     Ruma(request): Ruma<v3::Request>,
     presence: web::Data<PresenceTracker>,

@@ -6,7 +6,7 @@ use ruma::api::client::presence::set_presence::v3;
 
 use crate::{ApiError, Requester, Ruma};
 
-pub(crate) async fn handle(
+pub(super) async fn handle(
     requester: Requester,
     Ruma(request): Ruma<v3::Request>,
     presence: web::Data<PresenceTracker>,

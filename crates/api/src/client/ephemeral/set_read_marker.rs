@@ -6,7 +6,7 @@ use ruma::api::client::read_marker::set_read_marker::v3;
 
 use crate::{ApiError, Requester, Ruma};
 
-pub(crate) async fn handle(
+pub(super) async fn handle(
     requester: Requester,
     Ruma(request): Ruma<v3::Request>,
     receipts: web::Data<ReceiptService>,

@@ -6,7 +6,7 @@ use ruma::{OwnedUserId, api::client::profile::delete_profile_field::v3};
 
 use crate::{ApiError, Path, Requester, Ruma};
 
-pub(crate) async fn handle(
+pub(super) async fn handle(
     requester: Requester,
     Path((user_id, key)): Path<(OwnedUserId, String)>,
     profiles: web::Data<ProfileService>,

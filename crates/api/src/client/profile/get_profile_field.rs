@@ -7,7 +7,7 @@ use ruma::OwnedUserId;
 
 use crate::{ApiError, JsonAnswer, Path};
 
-pub(crate) async fn handle(
+pub(super) async fn handle(
     Path((user_id, key)): Path<(OwnedUserId, String)>,
     profiles: web::Data<ProfileService>,
 ) -> Result<JsonAnswer<Profile>, ApiError> {

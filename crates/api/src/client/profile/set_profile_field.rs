@@ -7,7 +7,7 @@ use ruma::{OwnedUserId, api::client::profile::set_profile_field::v3};
 
 use crate::{ApiError, JsonBody, Path, Requester, Ruma};
 
-pub(crate) async fn handle(
+pub(super) async fn handle(
     requester: Requester,
     Path((user_id, key)): Path<(OwnedUserId, String)>,
     JsonBody(mut body): JsonBody<Profile>,

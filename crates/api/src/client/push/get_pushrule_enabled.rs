@@ -5,7 +5,7 @@ use ruma::api::client::push::get_pushrule_enabled::v3;
 use super::rule;
 use crate::{ApiError, Requester, Ruma};
 
-pub(crate) async fn handle(
+pub(super) async fn handle(
     requester: Requester,
     Ruma(request): Ruma<v3::Request>,
 ) -> Result<Ruma<v3::Response>, ApiError> {

@@ -5,6 +5,6 @@ use serde_json::value::RawValue;
 
 use crate::{JsonAnswer, Requester};
 
-pub(crate) async fn handle(requester: Requester) -> JsonAnswer<Box<RawValue>> {
+pub(super) async fn handle(requester: Requester) -> JsonAnswer<Box<RawValue>> {
     JsonAnswer(PushRules::of(&requester.user_id).global())
 }
