@@ -76,7 +76,8 @@ impl Viewer<'_> {
             .redacted_by
             .as_ref()
             .and_then(|id| related.get(id))
-            .map(|redaction| self.view(redaction, &Related::new()))
+            // Whole, whatever fields are wanted of the event itself.
+            .map(|redaction| Viewer { fields: None, ..*self }.view(redaction, &Related::new()))
             .transpose()?;
         let unsigned = Unsigned {
             age_ms: Some(age_ms(event, self.now_ms)),

@@ -18,6 +18,8 @@ use crate::{
     text::{pack, pack_owned},
 };
 
+const MEMBER: &str = "m.room.member";
+
 /// The event in one place at a position.
 fn entry_at(
     conn: &mut AnyConnection,
@@ -76,6 +78,34 @@ impl StateStore for Db {
                 }
             };
             stored(rows.map_err(StorageError::from_diesel)?)
+        })
+        .await
+    }
+
+    async fn state_without_members_at(
+        &self,
+        room_id: &RoomId,
+        at: StreamPosition,
+    ) -> Result<Vec<StoredEvent>, StorageError> {
+        let room_id = room_id.to_owned();
+        self.read(move |conn| {
+            let mut found = Vec::new();
+            // The types before and after it, so that no member's row is touched.
+            for after in [false, true] {
+                let held = room_state::table
+                    .inner_join(events::table.on(events::position.eq(room_state::event_position)))
+                    .filter(room_state::room_id.eq(room_id.as_str()))
+                    .filter(room_state::replaced_at.gt(at.0))
+                    .filter(room_state::position.le(at.0))
+                    .select(EventRow::as_select());
+                let rows = match after {
+                    false => held.filter(room_state::event_type.lt(MEMBER)).load(conn),
+                    true => held.filter(room_state::event_type.gt(MEMBER)).load(conn),
+                };
+                found.extend(stored(rows.map_err(StorageError::from_diesel)?)?);
+            }
+            found.sort_by_key(|event| event.position);
+            Ok(found)
         })
         .await
     }

@@ -125,4 +125,27 @@ impl TimelineStore for Db {
         })
         .await
     }
+
+    async fn newest_positions(
+        &self,
+        room_ids: Vec<OwnedRoomId>,
+    ) -> Result<Vec<(OwnedRoomId, StreamPosition)>, StorageError> {
+        if room_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read(move |conn| {
+            let mut found = Vec::with_capacity(room_ids.len());
+            // The end of an index range each; one grouped query would read every event.
+            for room_id in room_ids {
+                let newest: Option<i64> = events::table
+                    .filter(events::room_id.eq(room_id.as_str()))
+                    .select(max(events::position))
+                    .first(conn)
+                    .map_err(StorageError::from_diesel)?;
+                found.extend(newest.map(|newest| (room_id, StreamPosition(newest))));
+            }
+            Ok(found)
+        })
+        .await
+    }
 }

@@ -26,6 +26,14 @@ pub trait StateStore: Send + Sync {
         event_types: Option<Vec<String>>,
     ) -> Result<Vec<StoredEvent>, StorageError>;
 
+    /// The whole state at `at` but for the member events, of which there may be very many: the
+    /// work does not grow with them.
+    async fn state_without_members_at(
+        &self,
+        room_id: &RoomId,
+        at: StreamPosition,
+    ) -> Result<Vec<StoredEvent>, StorageError>;
+
     /// The events in these places at `at`. Places that are empty are left out.
     async fn state_entries_at(
         &self,

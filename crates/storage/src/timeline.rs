@@ -49,4 +49,10 @@ pub trait TimelineStore: Send + Sync {
         &self,
         room_id: &RoomId,
     ) -> Result<Option<StreamPosition>, StorageError>;
+
+    /// The positions of many rooms' newest events. Rooms that do not exist are left out.
+    async fn newest_positions(
+        &self,
+        room_ids: Vec<ruma::OwnedRoomId>,
+    ) -> Result<Vec<(ruma::OwnedRoomId, StreamPosition)>, StorageError>;
 }
