@@ -183,18 +183,18 @@ impl Protocol {
     }
 
     /// HTTP/1.1 for one listener and worker.
-    fn http<T, S, B>(
+    fn http<Io, S, B>(
         &self,
         app: S,
     ) -> impl ServiceFactory<
-        (T, Option<SocketAddr>),
+        (QuoteAdapter<Io>, Option<SocketAddr>),
         Config = (),
         Response = (),
         Error = actix_http::error::DispatchError,
         InitError = (),
-    > + use<T, S, B>
+    > + use<Io, S, B>
     where
-        T: actix_codec::AsyncRead + actix_codec::AsyncWrite + Unpin + 'static,
+        Io: actix_codec::AsyncRead + actix_codec::AsyncWrite + Unpin + 'static,
         S: ServiceFactory<Request, Config = AppConfig> + 'static,
         S::Error: Into<actix_web::Error> + 'static,
         S::InitError: fmt::Debug,
@@ -216,6 +216,10 @@ impl Protocol {
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
+            })
+            // For handlers, as `HttpRequest::conn_data::<watch::Receiver<bool>>()`.
+            .on_connect_ext(|connection: &QuoteAdapter<Io>, extensions| {
+                extensions.insert(connection.gone());
             })
             .h1(map_config(app, move |()| config.clone()))
     }

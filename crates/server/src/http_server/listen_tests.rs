@@ -25,15 +25,34 @@ async fn echo(request: HttpRequest, body: web::Bytes) -> HttpResponse {
         ))
 }
 
+/// Waits until the server stops or the client has gone.
+async fn park(
+    request: HttpRequest,
+    mut stopping: shutdown::ShutdownSignal,
+    reports: std::sync::mpsc::Sender<&'static str>,
+) -> HttpResponse {
+    let gone = request.conn_data::<tokio::sync::watch::Receiver<bool>>();
+    let mut gone = gone.unwrap().clone();
+    reports.send("begun").unwrap();
+    tokio::select! {
+        () = stopping.triggered() => {}
+        _ = gone.wait_for(|gone| *gone) => reports.send("gone").unwrap(),
+    }
+    HttpResponse::Ok().body("woken")
+}
+
 struct Running {
     plain: SocketAddr,
     tls: SocketAddr,
     signals: tokio::sync::mpsc::Sender<Signal>,
+    /// Hears when a request to `/parked` begins and why it ends.
+    parked: std::sync::mpsc::Receiver<&'static str>,
     server: thread::JoinHandle<io::Result<Stopped>>,
     _data: tempfile::TempDir,
 }
 
-/// An application with `/x`, which echoes, and `/parked`, which answers when the server is about to stop.
+/// An application with `/x`, which echoes, and `/parked`, which answers when the server is about to
+/// stop or the client has gone.
 fn start(patience: Patience) -> Running {
     let data = tempfile::tempdir().unwrap();
     let config = tls::self_signed(
@@ -50,27 +69,23 @@ fn start(patience: Patience) -> Running {
     let plain = listeners.plain[0].local_addr().unwrap();
     let tls = listeners.tls[0].0.local_addr().unwrap();
     let (signals, caught) = tokio::sync::mpsc::channel(4);
+    let (reports, parked) = std::sync::mpsc::channel();
     let server = thread::spawn(move || {
         actix_rt::System::new().block_on(async move {
             let shutdown = shutdown::Shutdown::new();
-            let parked = shutdown.signal();
+            let stopping = shutdown.signal();
             let settings = HttpSettings {
                 patience,
                 disconnect_timeout: Duration::from_secs(1),
                 ..HttpSettings::default()
             };
             let server = run(listeners, &settings, move || {
-                let parked = parked.clone();
-                App::new().route("/x", web::to(echo)).route(
-                    "/parked",
-                    web::to(move || {
-                        let mut parked = parked.clone();
-                        async move {
-                            parked.triggered().await;
-                            HttpResponse::Ok().body("woken")
-                        }
-                    }),
-                )
+                let (stopping, reports) = (stopping.clone(), reports.clone());
+                let park =
+                    move |request: HttpRequest| park(request, stopping.clone(), reports.clone());
+                App::new()
+                    .route("/x", web::to(echo))
+                    .route("/parked", web::to(park))
             })?;
             shutdown::serve_until_stopped(server, caught, &shutdown).await
         })
@@ -79,6 +94,7 @@ fn start(patience: Patience) -> Running {
         plain,
         tls,
         signals,
+        parked,
         server,
         _data: data,
     }
@@ -350,17 +366,38 @@ fn parked_requests_are_answered_when_the_server_stops() {
     parked
         .write_all(b"GET /parked HTTP/1.1\r\nHost: a\r\n\r\n")
         .unwrap();
+    assert_eq!(running.parked.recv(), Ok("begun"));
     let mut idle = StdTcpStream::connect(running.plain).unwrap();
     idle.write_all(QUOTED.as_bytes()).unwrap();
     let mut first = [0; 12];
     idle.read_exact(&mut first).unwrap();
-    // One worker serves both: when it has answered the second connection, it may not yet have read from the first.
-    idle.write_all(QUOTED.as_bytes()).unwrap();
     let address = running.plain;
     running.stop();
     assert!(read_all(&mut parked).ends_with("woken"));
     assert!(read_all(&mut idle).contains(SEEN));
     assert!(StdTcpStream::connect(address).is_err());
+}
+
+/// B45: a parked request whose client has gone need not stay parked, over HTTP and TLS.
+#[test]
+fn a_handler_learns_that_its_client_has_gone() {
+    let running = start(Patience::default());
+    let parked = b"GET /parked HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut plain = StdTcpStream::connect(running.plain).unwrap();
+    plain.write_all(parked).unwrap();
+    assert_eq!(running.parked.recv(), Ok("begun"));
+    drop(plain);
+    assert_eq!(running.parked.recv(), Ok("gone"));
+
+    let mut tcp = StdTcpStream::connect(running.tls).unwrap();
+    let mut session = tls_client();
+    rustls::Stream::new(&mut session, &mut tcp)
+        .write_all(parked)
+        .unwrap();
+    assert_eq!(running.parked.recv(), Ok("begun"));
+    drop(tcp);
+    assert_eq!(running.parked.recv(), Ok("gone"));
+    running.stop();
 }
 
 #[test]

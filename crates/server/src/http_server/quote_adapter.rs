@@ -15,6 +15,8 @@ use std::{
 
 use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
 
+use tokio::sync::watch;
+
 use super::{
     framer::{RequestFramer, Step},
     patience::{Patience, ReadWait, WriteWait},
@@ -32,6 +34,7 @@ pub(crate) struct QuoteAdapter<T> {
     grown: Vec<u8>,
     given: usize,
     refused: bool,
+    gone: watch::Sender<bool>,
     limits: Patience,
     read_wait: ReadWait,
     write_wait: WriteWait,
@@ -46,10 +49,19 @@ impl<T> QuoteAdapter<T> {
             grown: Vec::new(),
             given: 0,
             refused: false,
+            gone: watch::Sender::new(false),
             limits,
             read_wait: ReadWait::default(),
             write_wait: WriteWait::default(),
         }
+    }
+
+    /// Turns `true` when the client has closed its side or the connection has failed.
+    ///
+    /// actix goes on with a handler whose client has hung up, which is right for one that changes
+    /// something. One that only waits can look at this and stop.
+    pub(crate) fn gone(&self) -> watch::Receiver<bool> {
+        self.gone.subscribe()
     }
 
     /// Gives what is left over from an earlier read. `false` if nothing is.
@@ -135,12 +147,25 @@ impl<T: AsyncRead + Unpin> AsyncRead for QuoteAdapter<T> {
         let before = buf.filled().len();
         match Pin::new(&mut this.io).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
+                if buf.filled().len() == before && buf.remaining() > 0 {
+                    this.gone.send_replace(true);
+                }
                 this.inspect(buf, before);
                 this.read_wait
                     .progress(buf.filled().len().saturating_sub(before), &this.framer);
                 Poll::Ready(Ok(()))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) => {
+                this.gone.send_replace(true);
+                match error.kind() {
+                    // A client that leaves without a word leaves like one that says goodbye: to
+                    // actix an error is a reason to drop the handler half-way.
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                        Poll::Ready(Ok(()))
+                    }
+                    _ => Poll::Ready(Err(error)),
+                }
+            }
             Poll::Pending => this.read_wait.poll(cx, &this.framer, &this.limits).map(Err),
         }
     }
