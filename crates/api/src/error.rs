@@ -9,6 +9,8 @@ use actix_web::{
 use greenroom_account::AccountError;
 use greenroom_auth::{AuthError, PasswordProblem, UiaChallenge};
 use greenroom_ephemeral::EphemeralError;
+use greenroom_events::EventError;
+use greenroom_rooms::RoomError;
 use greenroom_storage::StorageError;
 use serde_json::{Map, Value, json};
 
@@ -142,6 +144,16 @@ impl ApiError {
             StatusCode::INTERNAL_SERVER_ERROR,
             "M_UNKNOWN",
             "Something went wrong on this server.",
+        )
+    }
+
+    /// 403 `M_SERVER_NOT_TRUSTED`: an invite by an address would need an identity server, and this
+    /// server trusts none.
+    pub(crate) fn no_identity_server() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "M_SERVER_NOT_TRUSTED",
+            "This server asks no identity server, so it can only invite by user ID.",
         )
     }
 
@@ -327,6 +339,53 @@ impl From<AccountError> for ApiError {
     }
 }
 
+impl From<RoomError> for ApiError {
+    fn from(error: RoomError) -> Self {
+        match error {
+            RoomError::NotInRoom | RoomError::Forbidden(_) => Self::forbidden(sentence(&error)),
+            RoomError::NoSuchRoom
+            | RoomError::NoSuchEvent
+            | RoomError::NoSuchAlias
+            | RoomError::NoSuchUser(_)
+            | RoomError::NotLocal(_) => Self::not_found(sentence(&error)),
+            RoomError::StillInRoom => Self::bad_request("M_UNKNOWN", sentence(&error)),
+            RoomError::Event(cause) => Self::from(&*cause),
+            RoomError::BadState(_) => {
+                Self::new(StatusCode::FORBIDDEN, "M_BAD_STATE", sentence(&error))
+            }
+            RoomError::BadAlias(_) => Self::bad_request("M_BAD_ALIAS", sentence(&error)),
+            RoomError::AliasTaken(_) => {
+                Self::new(StatusCode::CONFLICT, "M_UNKNOWN", sentence(&error))
+            }
+            RoomError::UnsupportedVersion(_) => {
+                Self::bad_request("M_UNSUPPORTED_ROOM_VERSION", sentence(&error))
+            }
+            RoomError::InvalidRoomState(_) => {
+                Self::bad_request("M_INVALID_ROOM_STATE", sentence(&error))
+            }
+            RoomError::InvalidParam(_) => Self::invalid_param(sentence(&error)),
+            RoomError::Busy => Self::unavailable("This room is too busy now. Try again soon."),
+            RoomError::Stopped => {
+                tracing::warn!(%error, "a room does not answer");
+                Self::unavailable("This room does not answer now. Try again soon.")
+            }
+            RoomError::Storage(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<&EventError> for ApiError {
+    fn from(error: &EventError) -> Self {
+        match error {
+            EventError::TooLarge { .. } => Self::too_large(sentence(error)),
+            EventError::BadJson(_) => Self::bad_json(sentence(error)),
+            EventError::InvalidParam(_) => Self::invalid_param(sentence(error)),
+            EventError::Forbidden(_) => Self::forbidden(sentence(error)),
+            EventError::Broken(_) => Self::internal(error),
+        }
+    }
+}
+
 impl From<EphemeralError> for ApiError {
     fn from(error: EphemeralError) -> Self {
         match error {
@@ -346,7 +405,7 @@ fn unknown_token(message: &'static str, soft_logout: bool) -> ApiError {
 }
 
 /// An error's text as a sentence.
-fn sentence(error: &dyn fmt::Display) -> String {
+pub(crate) fn sentence(error: &dyn fmt::Display) -> String {
     let text = error.to_string();
     let mut chars = text.chars();
     let first = chars
@@ -395,6 +454,67 @@ mod tests {
         assert_eq!(body["retry_after_ms"], 1_200);
         let (_, _, retry_after) = answer(ApiError::limit_exceeded(Duration::ZERO)).await;
         assert_eq!(retry_after.as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn what_a_room_refuses_has_the_code_of_the_specification() {
+        use ruma::{RoomVersionId, owned_room_alias_id, owned_user_id};
+        let event = |error: EventError| RoomError::from(error);
+        let table = [
+            (RoomError::NotInRoom, "403 M_FORBIDDEN"),
+            (RoomError::Forbidden("x".to_owned()), "403 M_FORBIDDEN"),
+            (RoomError::NoSuchRoom, "404 M_NOT_FOUND"),
+            (RoomError::NoSuchEvent, "404 M_NOT_FOUND"),
+            (RoomError::NoSuchAlias, "404 M_NOT_FOUND"),
+            (
+                RoomError::NoSuchUser(owned_user_id!("@a:b")),
+                "404 M_NOT_FOUND",
+            ),
+            (RoomError::NotLocal("@a:b".to_owned()), "404 M_NOT_FOUND"),
+            (RoomError::StillInRoom, "400 M_UNKNOWN"),
+            (RoomError::BadState("x"), "403 M_BAD_STATE"),
+            (
+                RoomError::BadAlias(owned_room_alias_id!("#a:b")),
+                "400 M_BAD_ALIAS",
+            ),
+            (
+                RoomError::AliasTaken(owned_room_alias_id!("#a:b")),
+                "409 M_UNKNOWN",
+            ),
+            (
+                RoomError::UnsupportedVersion(RoomVersionId::V1),
+                "400 M_UNSUPPORTED_ROOM_VERSION",
+            ),
+            (
+                RoomError::InvalidRoomState("x".to_owned()),
+                "400 M_INVALID_ROOM_STATE",
+            ),
+            (RoomError::InvalidParam("x"), "400 M_INVALID_PARAM"),
+            (RoomError::Busy, "503 M_UNKNOWN"),
+            (RoomError::Stopped, "503 M_UNKNOWN"),
+            (StorageError::Overloaded.into(), "503 M_UNKNOWN"),
+            (event(EventError::BadJson("x".into())), "400 M_BAD_JSON"),
+            (
+                event(EventError::InvalidParam("x".into())),
+                "400 M_INVALID_PARAM",
+            ),
+            (event(EventError::Forbidden("x".into())), "403 M_FORBIDDEN"),
+            (
+                event(EventError::TooLarge {
+                    what: "event",
+                    limit: 65_536,
+                }),
+                "413 M_TOO_LARGE",
+            ),
+            (event(EventError::Broken("x".into())), "500 M_UNKNOWN"),
+        ];
+        for (error, wanted) in table {
+            assert_eq!(
+                ApiError::from(error.clone()).to_string(),
+                wanted,
+                "{error:?}"
+            );
+        }
     }
 
     #[actix_web::test]

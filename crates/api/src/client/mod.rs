@@ -2,10 +2,12 @@
 
 mod account;
 mod account_data;
+mod directory;
 mod discovery;
 mod ephemeral;
 mod profile;
 mod push;
+mod rooms;
 mod session;
 
 pub use account::deactivate::DeactivationHook;
@@ -18,8 +20,8 @@ use crate::{dispatch, routes::Routes};
 /// with 404 `M_UNRECOGNIZED`.
 ///
 /// Register the app's own pages before, and as application data: `Data<AuthService>`,
-/// `Data<Sessions>`, `Data<ApiSettings>`, `Data<RateLimits>`, `Data<dyn DeactivationHook>`, and
-/// the services that the other endpoints ask for.
+/// `Data<Sessions>`, `Data<ApiSettings>`, `Data<RateLimits>`, `Data<dyn DeactivationHook>`,
+/// `Data<Rooms>`, and the services that the other endpoints ask for.
 pub fn configure(cfg: &mut web::ServiceConfig) {
     dispatch::serve(cfg, routes());
 }
@@ -35,5 +37,7 @@ pub fn routes() -> Routes {
     account_data::list(&mut routes);
     ephemeral::list(&mut routes);
     push::list(&mut routes);
+    rooms::list(&mut routes);
+    directory::list(&mut routes);
     routes
 }

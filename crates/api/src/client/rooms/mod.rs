@@ -1,0 +1,164 @@
+//! Rooms: made, entered and left, written to, read.
+
+use actix_web::http::Method;
+use ruma::{OwnedEventId, OwnedRoomId, api::client as spec};
+use serde::Serialize;
+
+use crate::{Access, Requester, Routes, custom_endpoint, endpoint, endpoint_at};
+
+mod author;
+mod ban_user;
+mod create_room;
+mod event_content;
+mod event_filter;
+mod forget_room;
+mod get_context;
+mod get_event_anywhere;
+mod get_member_events;
+mod get_message_events;
+mod get_room_event;
+mod get_state_event;
+mod get_state_events;
+mod invite_user;
+mod join_room;
+mod joined_members;
+mod joined_rooms;
+mod kick_user;
+mod knock_room;
+mod leave_room;
+mod limit;
+mod redact_event;
+mod send_event;
+mod send_state_event;
+mod unban_user;
+
+pub(super) use self::{author::Author, limit::Limit};
+
+pub(super) fn list(routes: &mut Routes) {
+    creation(routes);
+    sending(routes);
+    membership(routes);
+    state(routes);
+    history(routes);
+}
+
+/// Paths of the first API that are no longer in the specification: the same acts as their
+/// `POST` twins, under a transaction ID.
+macro_rules! both_versions {
+    ($path:literal) => {
+        &[
+            concat!("/_matrix/client/r0/", $path),
+            concat!("/_matrix/client/v3/", $path),
+        ]
+    };
+}
+
+fn creation(routes: &mut Routes) {
+    endpoint::<spec::room::create_room::v3::Request, _, _>(routes, create_room::post);
+    let paths = both_versions!("createRoom/{txn_id}");
+    custom_endpoint(routes, &Method::PUT, Access::Token, paths, create_room::put);
+}
+
+fn sending(routes: &mut Routes) {
+    let (post, put, token) = (&Method::POST, &Method::PUT, Access::Token);
+    endpoint::<spec::message::send_message_event::v3::Request, _, _>(routes, send_event::put);
+    let paths = both_versions!("rooms/{room_id}/send/{event_type}");
+    custom_endpoint(routes, post, token, paths, send_event::post);
+    endpoint::<spec::redact::redact_event::v3::Request, _, _>(routes, redact_event::put);
+    let paths = both_versions!("rooms/{room_id}/redact/{event_id}");
+    custom_endpoint(routes, post, token, paths, redact_event::post);
+    endpoint::<spec::state::send_state_event::v3::Request, _, _>(routes, send_state_event::keyed);
+    let paths = both_versions!("rooms/{room_id}/state/{event_type}");
+    custom_endpoint(routes, put, token, paths, send_state_event::unkeyed);
+}
+
+fn membership(routes: &mut Routes) {
+    use spec::membership::{
+        ban_user, forget_room, invite_user, join_room_by_id, join_room_by_id_or_alias, kick_user,
+        leave_room, unban_user,
+    };
+    endpoint::<invite_user::v3::Request, _, _>(routes, self::invite_user::handle);
+    endpoint::<join_room_by_id::v3::Request, _, _>(routes, join_room::by_id);
+    endpoint::<join_room_by_id_or_alias::v3::Request, _, _>(routes, join_room::by_id_or_alias);
+    endpoint::<leave_room::v3::Request, _, _>(routes, self::leave_room::handle);
+    endpoint::<forget_room::v3::Request, _, _>(routes, self::forget_room::handle);
+    endpoint::<kick_user::v3::Request, _, _>(routes, self::kick_user::handle);
+    endpoint::<ban_user::v3::Request, _, _>(routes, self::ban_user::handle);
+    endpoint::<unban_user::v3::Request, _, _>(routes, self::unban_user::handle);
+    let paths = both_versions!("knock/{room_id_or_alias}");
+    endpoint_at::<spec::knock::knock_room::v3::Request, _, _>(routes, paths, knock_room::handle);
+
+    let (put, token) = (&Method::PUT, Access::Token);
+    let paths = both_versions!("rooms/{room_id}/invite/{txn_id}");
+    custom_endpoint(routes, put, token, paths, self::invite_user::handle);
+    let paths = both_versions!("rooms/{room_id}/join/{txn_id}");
+    custom_endpoint(routes, put, token, paths, join_room::by_id);
+    let paths = both_versions!("join/{room_id_or_alias}/{txn_id}");
+    custom_endpoint(routes, put, token, paths, join_room::by_id_or_alias);
+    let paths = both_versions!("rooms/{room_id}/leave/{txn_id}");
+    custom_endpoint(routes, put, token, paths, self::leave_room::handle);
+    let paths = both_versions!("rooms/{room_id}/forget/{txn_id}");
+    custom_endpoint(routes, put, token, paths, self::forget_room::handle);
+    let paths = both_versions!("rooms/{room_id}/kick/{txn_id}");
+    custom_endpoint(routes, put, token, paths, self::kick_user::handle);
+    let paths = both_versions!("rooms/{room_id}/ban/{txn_id}");
+    custom_endpoint(routes, put, token, paths, self::ban_user::handle);
+    let paths = both_versions!("rooms/{room_id}/unban/{txn_id}");
+    custom_endpoint(routes, put, token, paths, self::unban_user::handle);
+}
+
+fn state(routes: &mut Routes) {
+    use spec::{
+        membership::{
+            get_member_events, joined_members as joined_members_of, joined_rooms as joined_rooms_of,
+        },
+        state::{get_state_event_for_key, get_state_events},
+    };
+    endpoint::<get_state_events::v3::Request, _, _>(routes, self::get_state_events::handle);
+    endpoint::<get_state_event_for_key::v3::Request, _, _>(routes, get_state_event::keyed);
+    custom_endpoint(
+        routes,
+        &Method::GET,
+        Access::Token,
+        both_versions!("rooms/{room_id}/state/{event_type}"),
+        get_state_event::unkeyed,
+    );
+    endpoint::<get_member_events::v3::Request, _, _>(routes, self::get_member_events::handle);
+    endpoint::<joined_members_of::v3::Request, _, _>(routes, joined_members::handle);
+    endpoint::<joined_rooms_of::v3::Request, _, _>(routes, joined_rooms::handle);
+}
+
+fn history(routes: &mut Routes) {
+    endpoint::<spec::message::get_message_events::v3::Request, _, _>(
+        routes,
+        get_message_events::handle,
+    );
+    endpoint::<spec::context::get_context::v3::Request, _, _>(routes, get_context::handle);
+    endpoint::<spec::room::get_room_event::v3::Request, _, _>(routes, get_room_event::handle);
+    custom_endpoint(
+        routes,
+        &Method::GET,
+        Access::Token,
+        both_versions!("events/{event_id}"),
+        get_event_anywhere::handle,
+    );
+}
+
+/// What a client is told of an event that it sent.
+#[derive(Debug, Serialize)]
+struct SentEvent {
+    event_id: OwnedEventId,
+}
+
+/// What a client is told of a room that it entered or knocked at.
+#[derive(Debug, Serialize)]
+struct EnteredRoom {
+    room_id: OwnedRoomId,
+}
+
+fn reader(requester: Requester) -> greenroom_rooms::Reader {
+    greenroom_rooms::Reader {
+        user_id: requester.user_id,
+        device_id: requester.device_id,
+    }
+}

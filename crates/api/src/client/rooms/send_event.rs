@@ -1,0 +1,59 @@
+//! `PUT /_matrix/client/*/rooms/{roomId}/send/{eventType}/{txnId}`, and `POST` of the first API
+//! without a transaction ID
+
+use actix_web::web;
+use greenroom_model::TransactionKey;
+use greenroom_rooms::{NewEvent, Rooms, TransactionUse};
+use ruma::{OwnedRoomId, OwnedTransactionId};
+
+use super::{Author, SentEvent, event_content::EventContent};
+use crate::{ApiError, JsonAnswer, Limited, Path};
+
+pub(super) async fn put(
+    author: Author,
+    Path((room_id, event_type, txn_id)): Path<(OwnedRoomId, String, OwnedTransactionId)>,
+    EventContent(content): EventContent,
+    rooms: web::Data<Rooms>,
+) -> Result<JsonAnswer<SentEvent>, ApiError> {
+    let requester = author.counted(Limited::Message)?;
+    let key = TransactionKey::new(
+        requester.user_id.as_str(),
+        requester.device_id.as_str(),
+        &format!("PUT rooms/{room_id}/send/{event_type}"),
+        txn_id.as_str(),
+    );
+    let transaction = TransactionUse {
+        key,
+        device_id: requester.device_id,
+        txn_id,
+    };
+    let event = NewEvent {
+        sender: requester.user_id,
+        event_type,
+        state_key: None,
+        content: &content,
+        redacts: None,
+        origin_server_ts: None,
+    };
+    let event_id = rooms.send(&room_id, event, Some(transaction)).await?;
+    Ok(JsonAnswer(SentEvent { event_id }))
+}
+
+pub(super) async fn post(
+    author: Author,
+    Path((room_id, event_type)): Path<(OwnedRoomId, String)>,
+    EventContent(content): EventContent,
+    rooms: web::Data<Rooms>,
+) -> Result<JsonAnswer<SentEvent>, ApiError> {
+    let requester = author.counted(Limited::Message)?;
+    let event = NewEvent {
+        sender: requester.user_id,
+        event_type,
+        state_key: None,
+        content: &content,
+        redacts: None,
+        origin_server_ts: None,
+    };
+    let event_id = rooms.send(&room_id, event, None).await?;
+    Ok(JsonAnswer(SentEvent { event_id }))
+}
