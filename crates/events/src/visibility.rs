@@ -99,6 +99,28 @@ impl VisibilityHistory {
         }
     }
 
+    /// Of a reader who has been joined as long as matters: they may see everything.
+    #[must_use]
+    pub fn joined(reader: &UserId) -> Self {
+        Self {
+            reader: reader.to_owned(),
+            visibility: Vec::new(),
+            memberships: vec![(StreamPosition::START, MembershipState::Join)],
+            last_join: Some(StreamPosition::START),
+        }
+    }
+
+    /// Whether the reader was joined at `from` and at every member event from there to `upto`.
+    #[must_use]
+    pub fn was_joined_throughout(&self, from: StreamPosition, upto: StreamPosition) -> bool {
+        *self.membership_at(from) == MembershipState::Join
+            && self
+                .memberships
+                .iter()
+                .filter(|(position, _)| *position > from && *position <= upto)
+                .all(|(_, membership)| *membership == MembershipState::Join)
+    }
+
     /// Whether the reader may see this event of the room.
     ///
     /// A change of visibility is seen by those whom the old or the new one lets see it; the

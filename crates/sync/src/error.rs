@@ -1,0 +1,37 @@
+//! Why a sync was not answered.
+
+use greenroom_events::EventError;
+use greenroom_storage::StorageError;
+use std::sync::Arc;
+
+/// A refusal or failure of a sync.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The since token is not one of this server and user, or lies in the future.
+    #[error("unknown since token; start again without one")]
+    UnknownToken,
+    /// There is no stored filter with this ID.
+    #[error("there is no such filter")]
+    NoSuchFilter,
+    /// The filter is not one: 400 `M_BAD_JSON`.
+    #[error("the filter is not valid: {0}")]
+    BadFilter(String),
+    /// The user has stored as many filters as they may.
+    #[error("too many filters are stored")]
+    TooManyFilters,
+    /// The room is not the reader's to see.
+    #[error("you are not in this room")]
+    NotInRoom,
+    /// A stored event does not read as one.
+    #[error(transparent)]
+    Event(Arc<EventError>),
+    /// Storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<EventError> for SyncError {
+    fn from(error: EventError) -> Self {
+        Self::Event(Arc::new(error))
+    }
+}

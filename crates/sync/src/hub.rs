@@ -1,0 +1,206 @@
+//! The sync hub: where requests with nothing to read wait for their cue.
+//!
+//! The hub holds wakers, no events and no database. A wake-up says 'look again', never what there
+//! is to see: who is woken for nothing reads nothing and waits on.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context, Handler, Message};
+use ruma::{OwnedDeviceId, OwnedUserId};
+use tokio::sync::{oneshot, watch};
+
+use crate::index::{Room, User};
+
+/// How many messages wait for the hub. One wake-up stands for a whole group of commits.
+const MAILBOX: usize = 16_384;
+
+/// Something has changed for everyone who listens to these rooms, and for these users.
+#[derive(Default, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Wake {
+    pub(crate) rooms: Vec<Arc<Room>>,
+    pub(crate) users: Vec<Arc<User>>,
+}
+
+/// Wait for the next wake-up of a user that came after `seen`.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Park {
+    user: Arc<User>,
+    device_id: OwnedDeviceId,
+    seen: u64,
+    waker: oneshot::Sender<Cue>,
+}
+
+/// Why a parked request goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cue {
+    /// Something may be there to read.
+    Look,
+    /// Nothing is: answer as it is. The time is up, a newer request of the device took the place,
+    /// or the server is going down.
+    Answer,
+}
+
+struct Parked {
+    device_id: OwnedDeviceId,
+    waker: oneshot::Sender<Cue>,
+}
+
+struct Hub {
+    parked: HashMap<OwnedUserId, VecDeque<Parked>>,
+    per_device: usize,
+    cues: Arc<AtomicU64>,
+}
+
+impl Actor for Hub {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+    }
+}
+
+impl Hub {
+    fn cue(&mut self, user: &User, number: u64) {
+        user.set_cue(number);
+        if let Some(waiting) = self.parked.remove(&user.user_id) {
+            for parked in waiting {
+                // Who hung up does not hear it.
+                let _ = parked.waker.send(Cue::Look);
+            }
+        }
+    }
+}
+
+impl Handler<Wake> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, wake: Wake, _: &mut Self::Context) {
+        let number = self.cues.fetch_add(1, Ordering::AcqRel) + 1;
+        for room in wake.rooms {
+            for user in room.listeners() {
+                self.cue(&user, number);
+            }
+        }
+        for user in wake.users {
+            self.cue(&user, number);
+        }
+    }
+}
+
+impl Handler<Park> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, park: Park, _: &mut Self::Context) {
+        let Park {
+            user,
+            device_id,
+            seen,
+            waker,
+        } = park;
+        if user.cue() != seen {
+            // It came between the reading and now.
+            let _ = waker.send(Cue::Look);
+            return;
+        }
+        let waiting = self.parked.entry(user.user_id.clone()).or_default();
+        waiting.retain(|parked| !parked.waker.is_closed());
+        let of_device = waiting
+            .iter()
+            .filter(|parked| parked.device_id == device_id)
+            .count();
+        if of_device >= self.per_device
+            && let Some(oldest) = waiting
+                .iter()
+                .position(|parked| parked.device_id == device_id)
+            && let Some(oldest) = waiting.remove(oldest)
+        {
+            let _ = oldest.waker.send(Cue::Answer);
+        }
+        waiting.push_back(Parked { device_id, waker });
+    }
+}
+
+/// The way to the hub.
+#[derive(Clone)]
+pub(crate) struct HubHandle {
+    address: Addr<Hub>,
+    arbiter: ArbiterHandle,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl HubHandle {
+    /// Starts the hub on a thread of its own. Needs a running actix system.
+    pub(crate) fn start(per_device: usize, shutdown: watch::Receiver<bool>) -> Self {
+        let arbiter = Arbiter::new().handle();
+        let address = Hub::start_in_arbiter(&arbiter, move |_| Hub {
+            parked: HashMap::new(),
+            per_device: per_device.max(1),
+            cues: Arc::default(),
+        });
+        Self {
+            address,
+            arbiter,
+            shutdown,
+        }
+    }
+
+    /// Wakes those whom a change concerns.
+    pub(crate) fn wake(&self, wake: Wake) {
+        if wake.rooms.is_empty() && wake.users.is_empty() {
+            return;
+        }
+        // A lost wake-up costs one timeout of latency, never an event.
+        if let Err(error) = self.address.try_send(wake) {
+            metrics::counter!("greenroom_sync_wakeups_lost").increment(1);
+            tracing::warn!(%error, "the sync hub is behind, a wake-up was dropped");
+        }
+    }
+
+    /// Runs a task on the hub's thread, for those who are not on an async one.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.arbiter.spawn(task);
+    }
+
+    /// Waits until the user is woken by something after `seen`, or `patience` is over.
+    pub(crate) async fn park(
+        &self,
+        user: Arc<User>,
+        device_id: OwnedDeviceId,
+        seen: u64,
+        patience: Duration,
+    ) -> Cue {
+        let mut shutdown = self.shutdown.clone();
+        if *shutdown.borrow_and_update() {
+            return Cue::Answer;
+        }
+        let (waker, cue) = oneshot::channel();
+        if self
+            .address
+            .send(Park {
+                user,
+                device_id,
+                seen,
+                waker,
+            })
+            .await
+            .is_err()
+        {
+            return Cue::Answer;
+        }
+        tokio::select! {
+            biased;
+            cue = cue => cue.unwrap_or(Cue::Answer),
+            _ = shutdown.changed() => Cue::Answer,
+            () = tokio::time::sleep(patience) => Cue::Answer,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! How committed changes reach the index, and whom they wake.
+
+use std::sync::Arc;
+
+use greenroom_model::StoredEvent;
+use greenroom_stream::{Change, ChangeKind, ChangeObserver, EphemeralChange, MembershipChange};
+use ruma::{OwnedUserId, UserId, events::room::member::MembershipState};
+
+use super::{Index, Standing, User};
+use crate::hub::Wake;
+
+/// The index as an observer. A task of its own may have to read a user first.
+#[derive(Clone)]
+pub(crate) struct IndexObserver(pub(crate) Arc<Index>);
+
+impl Wake {
+    fn room(&mut self, index: &Index, room_id: &ruma::RoomId) {
+        if let Some(room) = index.rooms.get(room_id)
+            && !self.rooms.iter().any(|known| Arc::ptr_eq(known, &room))
+        {
+            self.rooms.push(Arc::clone(&room));
+        }
+    }
+
+    fn user(&mut self, index: &Index, user_id: &UserId) {
+        if let Some(user) = index.users.get(user_id) {
+            self.users.push(Arc::clone(&user));
+        }
+    }
+}
+
+impl ChangeObserver for IndexObserver {
+    fn changed(&self, changes: &[Change]) {
+        let index = &self.0;
+        let mut wake = Wake::default();
+        for change in changes {
+            match &change.kind {
+                ChangeKind::Event { event, membership } => {
+                    index.event(event, membership.as_ref(), &mut wake);
+                }
+                ChangeKind::Redacted { room_id, event } => {
+                    if let Some(room) = index.rooms.get(room_id) {
+                        room.replace(event);
+                    }
+                }
+                ChangeKind::AccountData { user_id, .. } => {
+                    if let Some(user) = index.users.get(user_id) {
+                        user.account_data_changed(change.position);
+                    }
+                    wake.user(index, user_id);
+                }
+                ChangeKind::Receipt {
+                    room_id,
+                    user_id,
+                    private,
+                } => {
+                    if let Some(room) = index.rooms.get(room_id) {
+                        room.receipt(change.position);
+                    }
+                    match private {
+                        true => wake.user(index, user_id),
+                        false => wake.room(index, room_id),
+                    }
+                }
+                // Left rooms are not held, tokens are not ours, and a new name comes as member
+                // events.
+                ChangeKind::Forgotten { .. }
+                | ChangeKind::SessionsEnded { .. }
+                | ChangeKind::Profile { .. } => {}
+            }
+        }
+        index.hub.wake(wake);
+    }
+
+    fn ephemeral_changed(&self, change: &EphemeralChange) {
+        let index = &self.0;
+        match change {
+            EphemeralChange::Typing { room_id, .. } => {
+                let mut wake = Wake::default();
+                wake.room(index, room_id);
+                index.hub.wake(wake);
+            }
+            EphemeralChange::Presence { user_id, counter } => {
+                let known = index.users.get(user_id).map(|user| Arc::clone(&user));
+                match known.filter(|user| user.is_loaded()) {
+                    Some(user) => index.presence_changed(&user, *counter),
+                    None => self.read_then_tell(user_id.clone(), *counter),
+                }
+            }
+        }
+    }
+}
+
+impl IndexObserver {
+    /// Somebody who does not sync has set their presence: their rooms have to be read first.
+    fn read_then_tell(&self, user_id: OwnedUserId, counter: u64) {
+        let index = Arc::clone(&self.0);
+        self.0.hub.spawn(async move {
+            match index.user(&user_id).await {
+                Ok(user) => index.presence_changed(&user, counter),
+                Err(error) => tracing::warn!(%error, "a change of presence is not told"),
+            }
+        });
+    }
+}
+
+impl Index {
+    fn event(
+        &self,
+        event: &Arc<StoredEvent>,
+        membership: Option<&MembershipChange>,
+        wake: &mut Wake,
+    ) {
+        if let Some(change) = membership {
+            self.membership(event, change, wake);
+        }
+        if let Some(room) = self.rooms.get(&event.room_id) {
+            room.push(event);
+        }
+        wake.room(self, &event.room_id);
+    }
+
+    fn membership(&self, event: &Arc<StoredEvent>, change: &MembershipChange, wake: &mut Wake) {
+        let Some(user) = self
+            .users
+            .get(&change.user_id)
+            .map(|user| Arc::clone(&user))
+        else {
+            return;
+        };
+        let joined = change.membership == MembershipState::Join;
+        let room = joined.then(|| self.listen(&event.room_id, &user, |_| {}));
+        user.set_standing(
+            event.room_id.clone(),
+            Standing {
+                membership: change.membership.clone(),
+                position: event.position,
+                joined_since: event.position,
+                sender: event.sender.clone(),
+                room,
+            },
+        );
+        if !joined && user.is_loaded() {
+            self.unlisten(&event.room_id, &user);
+        }
+        // Also who is no longer, or not yet, a listener of the room.
+        wake.users.push(user);
+    }
+
+    fn presence_changed(&self, user: &User, counter: u64) {
+        let neighbors = self.neighbors(user);
+        for neighbor in &neighbors {
+            neighbor.presence_changed(&user.user_id, counter);
+        }
+        self.hub.wake(Wake {
+            rooms: Vec::new(),
+            users: neighbors,
+        });
+    }
+}

@@ -1,0 +1,173 @@
+//! One room's part of the index: where its newest changes stand, its last events, who listens.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use greenroom_events::{ClientEvent, EventError};
+use greenroom_model::{StoredEvent, StreamPosition};
+use parking_lot::Mutex;
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
+
+use super::User;
+
+/// How many events a room keeps in memory.
+const TAIL_EVENTS: usize = 40;
+/// How many bytes of them.
+const TAIL_BYTES: usize = 64 * 1024;
+
+/// An event in memory, made ready for clients when the first of them asks.
+#[derive(Debug)]
+pub(crate) struct TailEvent {
+    pub(crate) event: Arc<StoredEvent>,
+    prepared: OnceLock<ClientEvent>,
+}
+
+impl TailEvent {
+    pub(crate) fn new(event: Arc<StoredEvent>) -> Self {
+        Self {
+            event,
+            prepared: OnceLock::new(),
+        }
+    }
+
+    /// The event as all clients see it.
+    pub(crate) fn prepared(&self) -> Result<&ClientEvent, EventError> {
+        if let Some(prepared) = self.prepared.get() {
+            return Ok(prepared);
+        }
+        let prepared = ClientEvent::new(&self.event)?;
+        Ok(self.prepared.get_or_init(|| prepared))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tail {
+    events: VecDeque<Arc<TailEvent>>,
+    bytes: usize,
+    /// Every event after this position is in `events`.
+    complete_after: StreamPosition,
+}
+
+impl Tail {
+    fn push(&mut self, event: Arc<StoredEvent>) {
+        self.bytes += event.json.len();
+        self.events.push_back(Arc::new(TailEvent::new(event)));
+        while self.events.len() > TAIL_EVENTS || self.bytes > TAIL_BYTES {
+            let Some(oldest) = self.events.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.event.json.len();
+            self.complete_after = oldest.event.position;
+        }
+    }
+}
+
+/// A room that somebody listens to.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) room_id: OwnedRoomId,
+    newest_event: AtomicI64,
+    newest_receipt: AtomicI64,
+    tail: Mutex<Tail>,
+    listeners: Mutex<HashMap<OwnedUserId, Arc<User>>>,
+}
+
+impl Room {
+    pub(super) fn new(room_id: &RoomId) -> Self {
+        Self {
+            room_id: room_id.to_owned(),
+            newest_event: AtomicI64::new(0),
+            newest_receipt: AtomicI64::new(0),
+            tail: Mutex::default(),
+            listeners: Mutex::default(),
+        }
+    }
+
+    /// Takes in what the database says: the newest event stood at `newest`, and whatever else
+    /// changed before `now` may be unknown here.
+    pub(super) fn loaded(&self, newest: StreamPosition, now: StreamPosition) {
+        self.newest_event.fetch_max(newest.0, Ordering::AcqRel);
+        self.newest_receipt.fetch_max(now.0, Ordering::AcqRel);
+        let mut tail = self.tail.lock();
+        // With events in it, the tail knows better: it begins where the first of them does.
+        if tail.events.is_empty() {
+            tail.complete_after = tail.complete_after.max(newest);
+        }
+    }
+
+    /// Takes in a committed event.
+    pub(super) fn push(&self, event: &Arc<StoredEvent>) {
+        let mut tail = self.tail.lock();
+        if tail.events.is_empty() && tail.complete_after == StreamPosition::START {
+            tail.complete_after = event.position.before();
+        }
+        tail.push(Arc::clone(event));
+        self.newest_event
+            .fetch_max(event.position.0, Ordering::AcqRel);
+    }
+
+    /// Replaces an event that has lost its content.
+    pub(super) fn replace(&self, event: &Arc<StoredEvent>) {
+        let mut tail = self.tail.lock();
+        let found = tail
+            .events
+            .iter()
+            .position(|known| known.event.position == event.position);
+        if let Some(place) = found.and_then(|index| tail.events.get_mut(index)) {
+            *place = Arc::new(TailEvent::new(Arc::clone(event)));
+        }
+    }
+
+    pub(super) fn receipt(&self, position: StreamPosition) {
+        self.newest_receipt.fetch_max(position.0, Ordering::AcqRel);
+    }
+
+    /// Where the room's newest event stands.
+    pub(crate) fn newest_event(&self) -> StreamPosition {
+        StreamPosition(self.newest_event.load(Ordering::Acquire))
+    }
+
+    /// Where the room's newest receipt stands, at most.
+    pub(crate) fn newest_receipt(&self) -> StreamPosition {
+        StreamPosition(self.newest_receipt.load(Ordering::Acquire))
+    }
+
+    /// The room's events after `after` and not after `upto`, oldest first, if memory has them all.
+    pub(crate) fn events_between(
+        &self,
+        after: StreamPosition,
+        upto: StreamPosition,
+    ) -> Option<Vec<Arc<TailEvent>>> {
+        let tail = self.tail.lock();
+        if tail.complete_after > after {
+            return None;
+        }
+        let within =
+            |tail: &&Arc<TailEvent>| tail.event.position > after && tail.event.position <= upto;
+        Some(tail.events.iter().filter(within).cloned().collect())
+    }
+
+    pub(super) fn add_listener(&self, user: &Arc<User>) {
+        self.listeners
+            .lock()
+            .insert(user.user_id.clone(), Arc::clone(user));
+    }
+
+    pub(super) fn remove_listener(&self, user_id: &UserId) {
+        self.listeners.lock().remove(user_id);
+    }
+
+    pub(super) fn is_deserted(&self) -> bool {
+        self.listeners.lock().is_empty()
+    }
+
+    /// Members who sync.
+    pub(crate) fn listeners(&self) -> Vec<Arc<User>> {
+        self.listeners.lock().values().cloned().collect()
+    }
+}

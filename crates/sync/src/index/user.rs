@@ -1,0 +1,183 @@
+//! One user's part of the index.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use greenroom_model::StreamPosition;
+use parking_lot::Mutex;
+use ruma::{OwnedRoomId, OwnedUserId, UserId, events::room::member::MembershipState};
+
+use super::Room;
+
+/// What a user is in one room.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) membership: MembershipState,
+    /// The member event's position.
+    pub(crate) position: StreamPosition,
+    /// For a member: they have been joined at least since here, without a break.
+    pub(crate) joined_since: StreamPosition,
+    /// Who sent the member event.
+    pub(crate) sender: OwnedUserId,
+    /// The room, if they are joined.
+    pub(crate) room: Option<Arc<Room>>,
+}
+
+/// A user who syncs.
+#[derive(Debug)]
+pub(crate) struct User {
+    pub(crate) user_id: OwnedUserId,
+    /// Held while the user is read from the database.
+    pub(super) loading: tokio::sync::Mutex<()>,
+    loaded: AtomicBool,
+    rooms: Mutex<HashMap<OwnedRoomId, Standing>>,
+    newest_membership: AtomicI64,
+    newest_account_data: AtomicI64,
+    /// The presence counters of those whom this user sees, as they last changed.
+    presence: Mutex<HashMap<OwnedUserId, u64>>,
+    /// The number of the last wake-up. Only the hub moves it.
+    cue: AtomicU64,
+    last_sync: Mutex<Instant>,
+}
+
+impl User {
+    pub(super) fn new(user_id: &UserId) -> Arc<Self> {
+        Arc::new(Self {
+            user_id: user_id.to_owned(),
+            loading: tokio::sync::Mutex::new(()),
+            loaded: AtomicBool::new(false),
+            rooms: Mutex::default(),
+            newest_membership: AtomicI64::new(0),
+            newest_account_data: AtomicI64::new(0),
+            presence: Mutex::default(),
+            cue: AtomicU64::new(0),
+            last_sync: Mutex::new(Instant::now()),
+        })
+    }
+
+    pub(super) fn touch(&self) {
+        *self.last_sync.lock() = Instant::now();
+    }
+
+    pub(super) fn idle_for(&self) -> Duration {
+        self.last_sync.lock().elapsed()
+    }
+
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Acquire)
+    }
+
+    /// Ends the loading: whatever changed before `now` may be unknown to this index. Gives the
+    /// rooms that were left meanwhile.
+    pub(super) fn loaded(&self, now: StreamPosition) -> Vec<OwnedRoomId> {
+        self.newest_membership.fetch_max(now.0, Ordering::AcqRel);
+        self.newest_account_data.fetch_max(now.0, Ordering::AcqRel);
+        let mut rooms = self.rooms.lock();
+        let gone = |standing: &Standing| {
+            matches!(
+                standing.membership,
+                MembershipState::Leave | MembershipState::Ban
+            )
+        };
+        let left = rooms
+            .iter()
+            .filter(|(_, standing)| gone(standing))
+            .map(|(room_id, _)| room_id.clone())
+            .collect();
+        rooms.retain(|_, standing| !gone(standing));
+        self.loaded.store(true, Ordering::Release);
+        left
+    }
+
+    /// Takes in a membership, unless a newer one is known. Rooms that a loaded user has left are
+    /// not kept.
+    pub(super) fn set_standing(&self, room_id: OwnedRoomId, mut standing: Standing) {
+        self.newest_membership
+            .fetch_max(standing.position.0, Ordering::AcqRel);
+        let mut rooms = self.rooms.lock();
+        if let Some(known) = rooms.get(&room_id) {
+            if known.position > standing.position {
+                return;
+            }
+            if known.membership == MembershipState::Join
+                && standing.membership == MembershipState::Join
+            {
+                standing.joined_since = known.joined_since;
+            }
+        }
+        let gone = matches!(
+            standing.membership,
+            MembershipState::Leave | MembershipState::Ban
+        );
+        if gone && self.is_loaded() {
+            rooms.remove(&room_id);
+        } else {
+            rooms.insert(room_id, standing);
+        }
+    }
+
+    pub(super) fn account_data_changed(&self, position: StreamPosition) {
+        self.newest_account_data
+            .fetch_max(position.0, Ordering::AcqRel);
+    }
+
+    /// Where the user's memberships last changed, at most.
+    pub(crate) fn newest_membership(&self) -> StreamPosition {
+        StreamPosition(self.newest_membership.load(Ordering::Acquire))
+    }
+
+    /// Where the user's account data last changed, at most.
+    pub(crate) fn newest_account_data(&self) -> StreamPosition {
+        StreamPosition(self.newest_account_data.load(Ordering::Acquire))
+    }
+
+    /// Looks at every room of the user's, under the lock: `see` must be quick.
+    pub(crate) fn each_room(&self, mut see: impl FnMut(&OwnedRoomId, &Standing)) {
+        for (room_id, standing) in &*self.rooms.lock() {
+            see(room_id, standing);
+        }
+    }
+
+    pub(crate) fn joined_rooms(&self) -> Vec<Arc<Room>> {
+        self.rooms
+            .lock()
+            .values()
+            .filter_map(|standing| standing.room.clone())
+            .collect()
+    }
+
+    /// Notes that somebody's presence has changed.
+    pub(super) fn presence_changed(&self, of: &UserId, counter: u64) {
+        let mut presence = self.presence.lock();
+        match presence.get_mut(of) {
+            Some(known) => *known = (*known).max(counter),
+            None => {
+                presence.insert(of.to_owned(), counter);
+            }
+        }
+    }
+
+    /// Those whose presence has changed after `counter`.
+    pub(crate) fn presence_after(&self, counter: u64) -> Vec<OwnedUserId> {
+        self.presence
+            .lock()
+            .iter()
+            .filter(|(_, changed)| **changed > counter)
+            .map(|(user_id, _)| user_id.clone())
+            .collect()
+    }
+
+    pub(crate) fn cue(&self) -> u64 {
+        self.cue.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_cue(&self, number: u64) {
+        self.cue.store(number, Ordering::Release);
+    }
+}

@@ -1,0 +1,232 @@
+//! `GET /events`: a stream of events, as the first clients followed it.
+
+use std::{sync::Arc, time::Duration, time::Instant};
+
+use futures_util::FutureExt;
+use greenroom_events::{Format, VisibilityHistory, view::related_ids};
+use greenroom_model::{StoredEvent, StreamPosition, SyncToken};
+use greenroom_stream::SyncPresence;
+use ruma::{
+    DeviceId, OwnedRoomId, RoomId, UserId,
+    events::room::{history_visibility::HistoryVisibility, member::MembershipState},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    CompiledFilter, SyncError, SyncRequest, SyncService,
+    hub::Cue,
+    index::User,
+    sections::{receipt_event, typing_event},
+    service::Reading,
+};
+
+/// How many events one answer has at most.
+const MAX_EVENTS: u64 = 100;
+
+/// The answer of `/events`.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventsAnswer {
+    /// Where the chunk begins.
+    pub start: String,
+    /// Where to go on.
+    pub end: String,
+    /// The events.
+    pub chunk: Vec<Box<RawValue>>,
+}
+
+impl SyncService {
+    /// Events after `from` in the user's rooms, or in one room they may read: waits for some.
+    /// Without `from` (or with `END`) it begins now.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError::UnknownToken`], [`SyncError::NotInRoom`].
+    pub async fn events(
+        &self,
+        user_id: &UserId,
+        device_id: &DeviceId,
+        from: Option<&str>,
+        room_id: Option<&RoomId>,
+        timeout: Duration,
+    ) -> Result<EventsAnswer, SyncError> {
+        let service = &*self.inner;
+        let user = service.index.user(user_id).await?;
+        let since = match from {
+            None | Some("END") => service.now(),
+            Some(token) => service.since(user_id, token)?,
+        };
+        if let Some(room_id) = room_id {
+            self.may_peek(&user, room_id).await?;
+        }
+        let request = legacy_request(user_id, device_id);
+        let until = Instant::now() + timeout.min(service.parts.settings.max_timeout);
+        loop {
+            let seen = user.cue();
+            let reading = Reading {
+                service,
+                user: Arc::clone(&user),
+                request: &request,
+                filter: Arc::new(CompiledFilter::default()),
+                since: Some(since),
+                upto: service.now(),
+                format: Format::LEGACY,
+            };
+            let (chunk, upto) = self.chunk(&reading, since, room_id).boxed().await?;
+            let left = until.saturating_duration_since(Instant::now());
+            let tokens = &service.parts.tokens;
+            let over = left.is_zero() || !chunk.is_empty();
+            let answer = |chunk, upto| EventsAnswer {
+                start: tokens.sync(user_id, since),
+                end: tokens.sync(user_id, upto),
+                chunk,
+            };
+            if over {
+                return Ok(answer(chunk, upto));
+            }
+            let user = Arc::clone(&user);
+            if service
+                .hub
+                .park(user, device_id.to_owned(), seen, left)
+                .await
+                == Cue::Answer
+            {
+                return Ok(answer(Vec::new(), upto));
+            }
+        }
+    }
+
+    /// Lets in who is joined, and anyone where the room is world-readable now.
+    async fn may_peek(&self, user: &User, room_id: &RoomId) -> Result<(), SyncError> {
+        let mut joined = false;
+        user.each_room(|known, standing| {
+            joined |= known == room_id && standing.membership == MembershipState::Join;
+        });
+        if joined || self.is_world_readable(room_id).await? {
+            return Ok(());
+        }
+        Err(SyncError::NotInRoom)
+    }
+
+    async fn is_world_readable(&self, room_id: &RoomId) -> Result<bool, SyncError> {
+        let key = ("m.room.history_visibility".to_owned(), String::new());
+        let state = &self.inner.parts.state;
+        let now = self.inner.parts.stream.position();
+        let found = state.state_entries_at(room_id, now, vec![key]).await?;
+        let reader = ruma::user_id!("@nobody:localhost");
+        let history = VisibilityHistory::new(reader, &found, &[]);
+        Ok(history.visibility_at(now) == &HistoryVisibility::WorldReadable)
+    }
+
+    /// What came after `since`, oldest first, and how far that reaches.
+    async fn chunk(
+        &self,
+        reading: &Reading<'_>,
+        since: SyncToken,
+        room_id: Option<&RoomId>,
+    ) -> Result<(Vec<Box<RawValue>>, SyncToken), SyncError> {
+        let mut upto = reading.upto;
+        let mut changed: Vec<OwnedRoomId> = Vec::new();
+        let mut typed: Vec<OwnedRoomId> = Vec::new();
+        match room_id {
+            Some(room_id) => changed.push(room_id.to_owned()),
+            None => reading.user.each_room(|room_id, standing| {
+                if let Some(room) = &standing.room {
+                    if room.newest_event() > since.position
+                        || room.newest_receipt() > since.position
+                    {
+                        changed.push(room_id.clone());
+                    }
+                    typed.push(room_id.clone());
+                }
+            }),
+        }
+        let timeline = &self.inner.parts.timeline;
+        let events = timeline
+            .events_in_rooms(&changed, since.position, upto.position, MAX_EVENTS)
+            .await?;
+        if events.len() as u64 == MAX_EVENTS
+            && let Some(last) = events.last()
+        {
+            // There is more: this answer ends here, and the rest comes with the next.
+            upto = SyncToken {
+                position: last.position,
+                ..since
+            };
+        }
+        let mut chunk = self.render_legacy(reading, &events).await?;
+        for room_id in changed {
+            let receipts = &self.inner.parts.receipts;
+            let user_id = &reading.user.user_id;
+            let read = receipts
+                .receipts(&room_id, user_id, since.position, upto.position)
+                .await?;
+            if !read.is_empty() {
+                chunk.push(receipt_event(read, Some(&room_id))?);
+            }
+        }
+        if upto.typing > since.typing {
+            for room_id in typed {
+                let typing = self.inner.parts.typing.typing(&room_id);
+                if let Some(typing) = typing.filter(|typing| typing.counter > since.typing) {
+                    chunk.push(typing_event(typing.user_ids, Some(&room_id))?);
+                }
+            }
+        }
+        if upto.presence > since.presence && room_id.is_none() {
+            chunk.extend(reading.presence(&Vec::new())?);
+        }
+        Ok((chunk, upto))
+    }
+
+    /// Events of several rooms in the shape of the first API, those the user may see.
+    async fn render_legacy(
+        &self,
+        reading: &Reading<'_>,
+        events: &[StoredEvent],
+    ) -> Result<Vec<Box<RawValue>>, SyncError> {
+        let related = self
+            .inner
+            .parts
+            .timeline
+            .events(related_ids(events))
+            .await?;
+        let related = related
+            .into_iter()
+            .map(|event| (event.event_id.clone(), event))
+            .collect();
+        let mut histories = std::collections::HashMap::new();
+        let mut rendered = Vec::with_capacity(events.len());
+        for event in events {
+            if !histories.contains_key(&event.room_id) {
+                let history = reading.full_history(&event.room_id).await?;
+                histories.insert(event.room_id.clone(), history);
+            }
+            let Some(history) = histories.get(&event.room_id) else {
+                continue;
+            };
+            if history.allows(event) {
+                rendered.push(reading.viewer(history, None).view(event, &related)?);
+            }
+        }
+        Ok(rendered)
+    }
+}
+
+/// What a sync of the same user would ask for, where a reading needs to know.
+pub(super) fn legacy_request(user_id: &UserId, device_id: &DeviceId) -> SyncRequest {
+    SyncRequest {
+        user_id: user_id.to_owned(),
+        device_id: device_id.to_owned(),
+        since: None,
+        filter: None,
+        full_state: false,
+        use_state_after: false,
+        set_presence: SyncPresence::Offline,
+        timeout: Duration::ZERO,
+        r0: true,
+    }
+}
+
+/// Where a stream begins that has no token yet.
+pub(super) const FROM_THE_START: StreamPosition = StreamPosition::START;

@@ -1,0 +1,285 @@
+//! `GET /initialSync` and `GET /rooms/{roomId}/initialSync`: everything, as the first clients
+//! began.
+
+use std::sync::Arc;
+
+use greenroom_events::{Format, VisibilityHistory, view::related_ids};
+use greenroom_model::{PageToken, StoredEvent, StreamPosition};
+use greenroom_storage::Direction;
+use ruma::{
+    DeviceId, OwnedRoomId, RoomId, UserId,
+    events::room::{history_visibility::HistoryVisibility, member::MembershipState},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::events::{FROM_THE_START, legacy_request};
+use crate::{
+    CompiledFilter, SyncError, SyncService, index::Standing, sections::receipt_event,
+    service::Reading,
+};
+
+/// How many events of each room one answer has at most.
+const MAX_LIMIT: u64 = 100;
+
+/// A stretch of a room's timeline, in the shape of `/messages`.
+#[derive(Clone, Debug, Serialize)]
+pub struct MessagesChunk {
+    /// The events, oldest first.
+    pub chunk: Vec<Box<RawValue>>,
+    /// Where to page back from.
+    pub start: String,
+    /// Where to go on.
+    pub end: String,
+}
+
+/// A room as the first API described it.
+#[derive(Clone, Debug, Serialize)]
+pub struct InitialRoom {
+    /// The room.
+    pub room_id: OwnedRoomId,
+    /// What the user is in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub membership: Option<MembershipState>,
+    /// `public` if it is in the directory, else `private`.
+    pub visibility: &'static str,
+    /// Its last events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<MessagesChunk>,
+    /// Its state; for an invite, what may be known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<Vec<Box<RawValue>>>,
+    /// The user's data in it.
+    pub account_data: Vec<Box<RawValue>>,
+    /// Who of its members is online, where one room is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence: Option<Vec<Box<RawValue>>>,
+    /// Who has read how far, where one room is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipts: Option<Vec<Box<RawValue>>>,
+}
+
+/// The answer of `/initialSync`.
+#[derive(Clone, Debug, Serialize)]
+pub struct InitialSync {
+    /// Where to go on with `/events`.
+    pub end: String,
+    /// Who is online.
+    pub presence: Vec<Box<RawValue>>,
+    /// All rooms.
+    pub rooms: Vec<InitialRoom>,
+    /// The user's global data.
+    pub account_data: Vec<Box<RawValue>>,
+    /// Who has read how far, in all rooms.
+    pub receipts: Vec<Box<RawValue>>,
+}
+
+impl SyncService {
+    /// Everything: all rooms with their state and last events.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError::Storage`].
+    pub async fn initial_sync(
+        &self,
+        user_id: &UserId,
+        device_id: &DeviceId,
+        limit: Option<u64>,
+    ) -> Result<InitialSync, SyncError> {
+        let request = legacy_request(user_id, device_id);
+        let reading = self.reading(&request, user_id).await?;
+        let limit = limit.unwrap_or(16).min(MAX_LIMIT);
+        let mut standings = Vec::new();
+        reading.user.each_room(|room_id, standing| {
+            standings.push((room_id.clone(), standing.clone()));
+        });
+        standings.sort_by_key(|(_, standing)| standing.position);
+        let changes = reading.account_data_changes().await?;
+        let (global, mut of_rooms) = reading.split_account_data(changes);
+        let mut rooms = Vec::with_capacity(standings.len());
+        let mut receipts = Vec::new();
+        for (room_id, standing) in standings {
+            let mut room = match standing.membership {
+                MembershipState::Join => {
+                    receipts.extend(self.receipts_of(&reading, &room_id).await?);
+                    let history = reading.full_history(&room_id).await?;
+                    let upto = reading.upto.position;
+                    self.initial_room(&reading, &room_id, &history, upto, limit)
+                        .await?
+                }
+                _ => self.outside(&reading, &room_id, &standing).await?,
+            };
+            room.membership = Some(standing.membership);
+            room.account_data = of_rooms.remove(&room_id).unwrap_or_default();
+            rooms.push(room);
+        }
+        Ok(InitialSync {
+            end: self.inner.parts.tokens.sync(user_id, reading.upto),
+            presence: reading.presence(&Vec::new())?,
+            rooms,
+            account_data: global,
+            receipts,
+        })
+    }
+
+    /// One room, for who is or was in it, and for anyone if it is world-readable.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError::NotInRoom`].
+    pub async fn room_initial_sync(
+        &self,
+        user_id: &UserId,
+        device_id: &DeviceId,
+        room_id: &RoomId,
+        limit: Option<u64>,
+    ) -> Result<InitialRoom, SyncError> {
+        let request = legacy_request(user_id, device_id);
+        let reading = self.reading(&request, user_id).await?;
+        let now = reading.upto.position;
+        let history = reading.full_history(room_id).await?;
+        let standing = self
+            .inner
+            .parts
+            .members
+            .membership(room_id, user_id)
+            .await?;
+        let upto = match &standing {
+            Some(standing) if standing.membership == MembershipState::Join => now,
+            Some(standing) if history.has_joined() && !standing.forgotten => standing.position,
+            _ if history.visibility_at(now) == &HistoryVisibility::WorldReadable => now,
+            _ => return Err(SyncError::NotInRoom),
+        };
+        let limit = limit.unwrap_or(16).min(MAX_LIMIT);
+        let mut room = self
+            .initial_room(&reading, room_id, &history, upto, limit)
+            .await?;
+        room.membership = standing.map(|standing| standing.membership);
+        let changes = reading.account_data_changes().await?;
+        let (_, mut of_rooms) = reading.split_account_data(changes);
+        room.account_data = of_rooms.remove(room_id).unwrap_or_default();
+        room.receipts = Some(self.receipts_of(&reading, room_id).await?);
+        room.presence = Some(reading.presence(&Vec::new())?);
+        Ok(room)
+    }
+
+    async fn reading<'a>(
+        &'a self,
+        request: &'a crate::SyncRequest,
+        user_id: &UserId,
+    ) -> Result<Reading<'a>, SyncError> {
+        Ok(Reading {
+            service: &self.inner,
+            user: self.inner.index.user(user_id).await?,
+            request,
+            filter: Arc::new(CompiledFilter::default()),
+            since: None,
+            upto: self.inner.now(),
+            format: Format::LEGACY,
+        })
+    }
+
+    async fn receipts_of(
+        &self,
+        reading: &Reading<'_>,
+        room_id: &RoomId,
+    ) -> Result<Vec<Box<RawValue>>, SyncError> {
+        let store = &self.inner.parts.receipts;
+        let user_id = &reading.user.user_id;
+        let upto = reading.upto.position;
+        let receipts = store
+            .receipts(room_id, user_id, FROM_THE_START, upto)
+            .await?;
+        if receipts.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![receipt_event(receipts, Some(room_id))?])
+    }
+
+    /// A room with its last events before `upto`, and its state there.
+    async fn initial_room(
+        &self,
+        reading: &Reading<'_>,
+        room_id: &RoomId,
+        history: &VisibilityHistory,
+        upto: StreamPosition,
+        limit: u64,
+    ) -> Result<InitialRoom, SyncError> {
+        let parts = &self.inner.parts;
+        let mut events = parts
+            .timeline
+            .events_between(room_id, FROM_THE_START, upto, Direction::Backward, limit)
+            .await?;
+        events.reverse();
+        let start = events.first().map_or(upto, |first| first.position.before());
+        events.retain(|event| history.allows(event));
+        let state = parts.state.state_at(room_id, upto, None).await?;
+        let user_id = &reading.user.user_id;
+        let page = |position| parts.tokens.page(user_id, room_id, PageToken { position });
+        Ok(InitialRoom {
+            room_id: room_id.to_owned(),
+            membership: None,
+            visibility: self.visibility(room_id).await?,
+            messages: Some(MessagesChunk {
+                chunk: self.render_initial(reading, &events, history).await?,
+                start: page(start),
+                end: page(upto),
+            }),
+            state: Some(self.render_initial(reading, &state, history).await?),
+            account_data: Vec::new(),
+            presence: None,
+            receipts: None,
+        })
+    }
+
+    async fn render_initial(
+        &self,
+        reading: &Reading<'_>,
+        events: &[StoredEvent],
+        history: &VisibilityHistory,
+    ) -> Result<Vec<Box<RawValue>>, SyncError> {
+        let related = self
+            .inner
+            .parts
+            .timeline
+            .events(related_ids(events))
+            .await?;
+        let related = related
+            .into_iter()
+            .map(|event| (event.event_id.clone(), event))
+            .collect();
+        let viewer = reading.viewer(history, None);
+        Ok(events
+            .iter()
+            .map(|event| viewer.view(event, &related))
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// A room that the user is invited to or has knocked on.
+    async fn outside(
+        &self,
+        reading: &Reading<'_>,
+        room_id: &RoomId,
+        standing: &Standing,
+    ) -> Result<InitialRoom, SyncError> {
+        Ok(InitialRoom {
+            room_id: room_id.to_owned(),
+            membership: None,
+            visibility: self.visibility(room_id).await?,
+            messages: None,
+            state: Some(reading.stripped_state(room_id, standing).await?.events),
+            account_data: Vec::new(),
+            presence: None,
+            receipts: None,
+        })
+    }
+
+    async fn visibility(&self, room_id: &RoomId) -> Result<&'static str, SyncError> {
+        let published = self.inner.parts.directory.published(room_id).await?;
+        Ok(if published == Some(true) {
+            "public"
+        } else {
+            "private"
+        })
+    }
+}

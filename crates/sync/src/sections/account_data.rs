@@ -1,0 +1,93 @@
+//! The user's own data: global, and in rooms.
+
+use std::collections::BTreeMap;
+
+use greenroom_storage::AccountDataEntry;
+use ruma::OwnedRoomId;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::{SyncError, service::Reading};
+
+#[derive(Serialize)]
+struct DataEvent<'a> {
+    #[serde(rename = "type")]
+    data_type: &'a str,
+    content: &'a RawValue,
+}
+
+/// Account data as an event.
+pub(crate) fn data_event(data_type: &str, content: &RawValue) -> Result<Box<RawValue>, SyncError> {
+    to_raw_value(&DataEvent { data_type, content })
+        .map_err(|error| greenroom_events::EventError::from(error).into())
+}
+
+/// Account data of rooms, as events.
+pub(crate) type OfRooms = BTreeMap<OwnedRoomId, Vec<Box<RawValue>>>;
+
+impl Reading<'_> {
+    /// What has changed of the user's data; for a full state, all of it.
+    pub(crate) async fn account_data_changes(&self) -> Result<Vec<AccountDataEntry>, SyncError> {
+        let after = match self.request.full_state {
+            true => greenroom_model::StreamPosition::START,
+            false => self.after(),
+        };
+        if self.user.newest_account_data() <= after {
+            return Ok(Vec::new());
+        }
+        let store = &self.service.parts.account_data;
+        let upto = self.upto.position;
+        let mut changes = store
+            .account_data_changes(&self.user.user_id, after, upto)
+            .await?;
+        if self.since.is_none() {
+            for (data_type, content) in self
+                .service
+                .parts
+                .builtin_account_data
+                .of(&self.user.user_id)
+            {
+                let set = |entry: &AccountDataEntry| {
+                    entry.room_id.is_none() && entry.data_type == data_type
+                };
+                if !changes.iter().any(set) {
+                    let position = upto;
+                    changes.push(AccountDataEntry {
+                        room_id: None,
+                        data_type,
+                        content,
+                        position,
+                    });
+                }
+            }
+        }
+        changes.retain(|entry| match &entry.room_id {
+            None => self.filter.account_data.allows_type(&entry.data_type, None),
+            Some(room_id) => {
+                let filter = &self.filter.room_account_data;
+                filter.allows_room(room_id)
+                    && self.filter.rooms.allows_room(room_id)
+                    && filter.allows_type(&entry.data_type, None)
+            }
+        });
+        Ok(changes)
+    }
+
+    /// Global data, and that of each room, as events. Data that does not read is logged and left
+    /// out: one bad row must not end the user's syncing.
+    pub(crate) fn split_account_data(
+        &self,
+        changes: Vec<AccountDataEntry>,
+    ) -> (Vec<Box<RawValue>>, OfRooms) {
+        let mut global = Vec::new();
+        let mut of_rooms = OfRooms::new();
+        for entry in changes {
+            match (data_event(&entry.data_type, &entry.content), entry.room_id) {
+                (Ok(event), None) => global.push(event),
+                (Ok(event), Some(room_id)) => of_rooms.entry(room_id).or_default().push(event),
+                (Err(error), _) => tracing::error!(%error, "account data does not read"),
+            }
+        }
+        (global, of_rooms)
+    }
+}

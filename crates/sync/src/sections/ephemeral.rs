@@ -1,0 +1,119 @@
+//! Typing and receipts of a joined room.
+
+use std::collections::BTreeMap;
+
+use greenroom_storage::Receipt;
+use ruma::{OwnedEventId, OwnedUserId, RoomId};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::{SyncError, index::Room, service::Reading};
+
+#[derive(Serialize)]
+struct EphemeralEvent<C> {
+    #[serde(rename = "type")]
+    event_type: &'static str,
+    content: C,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct TypingContent {
+    user_ids: Vec<OwnedUserId>,
+}
+
+#[derive(Serialize)]
+struct ReceiptData {
+    ts: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<String>,
+}
+
+/// `event ID → receipt type → user → receipt`.
+type ReceiptContent = BTreeMap<OwnedEventId, BTreeMap<String, BTreeMap<OwnedUserId, ReceiptData>>>;
+
+fn event<C: Serialize>(
+    event_type: &'static str,
+    content: C,
+    room_id: Option<&RoomId>,
+) -> Result<Box<RawValue>, SyncError> {
+    let room_id = room_id.map(ToString::to_string);
+    to_raw_value(&EphemeralEvent {
+        event_type,
+        content,
+        room_id,
+    })
+    .map_err(|error| greenroom_events::EventError::from(error).into())
+}
+
+/// An `m.typing` event.
+pub(crate) fn typing_event(
+    user_ids: Vec<OwnedUserId>,
+    room_id: Option<&RoomId>,
+) -> Result<Box<RawValue>, SyncError> {
+    event("m.typing", TypingContent { user_ids }, room_id)
+}
+
+/// An `m.receipt` event of all these receipts.
+pub(crate) fn receipt_event(
+    receipts: Vec<Receipt>,
+    room_id: Option<&RoomId>,
+) -> Result<Box<RawValue>, SyncError> {
+    let mut content = ReceiptContent::new();
+    for receipt in receipts {
+        content
+            .entry(receipt.event_id)
+            .or_default()
+            .entry(receipt.receipt_type)
+            .or_default()
+            .insert(
+                receipt.user_id,
+                ReceiptData {
+                    ts: receipt.ts_ms,
+                    thread_id: receipt.thread_id,
+                },
+            );
+    }
+    event("m.receipt", content, room_id)
+}
+
+impl Reading<'_> {
+    /// Typing and receipts that changed; for a room that is new to the client, as they are.
+    pub(super) async fn ephemeral(
+        &self,
+        room: &Room,
+        is_new: bool,
+    ) -> Result<Vec<Box<RawValue>>, SyncError> {
+        let filter = &self.filter.ephemeral;
+        let mut events = Vec::new();
+        if !filter.allows_room(&room.room_id) {
+            return Ok(events);
+        }
+        let typing_after = self.since.map_or(0, |since| since.typing);
+        if (is_new || self.upto.typing > typing_after)
+            && filter.allows_type("m.typing", None)
+            && let Some(typing) = self.service.parts.typing.typing(&room.room_id)
+            // Somebody who did not know that anybody typed need not hear that nobody does.
+            && (typing.counter > typing_after && self.since.is_some()
+                || is_new && !typing.user_ids.is_empty())
+        {
+            events.push(typing_event(typing.user_ids, None)?);
+        }
+        let after = match is_new {
+            true => greenroom_model::StreamPosition::START,
+            false => self.after(),
+        };
+        if room.newest_receipt() > after && filter.allows_type("m.receipt", None) {
+            let store = &self.service.parts.receipts;
+            let upto = self.upto.position;
+            let receipts = store
+                .receipts(&room.room_id, &self.user.user_id, after, upto)
+                .await?;
+            if !receipts.is_empty() {
+                events.push(receipt_event(receipts, None)?);
+            }
+        }
+        Ok(events)
+    }
+}

@@ -1,0 +1,43 @@
+//! Rooms the user is invited to, or has knocked on: their stripped state.
+
+use greenroom_events::stripped::{strip, stripped_keys};
+use ruma::RoomId;
+
+use crate::{EventList, InvitedRoom, KnockedRoom, SyncError, index::Standing, service::Reading};
+
+impl Reading<'_> {
+    /// What somebody outside may know of a room, as of their member event.
+    pub(crate) async fn stripped_state(
+        &self,
+        room_id: &RoomId,
+        standing: &Standing,
+    ) -> Result<EventList, SyncError> {
+        let keys = stripped_keys(&self.user.user_id, &standing.sender);
+        let state = &self.service.parts.state;
+        let found = state
+            .state_entries_at(room_id, standing.position, keys)
+            .await?;
+        let events = found.iter().map(strip).collect::<Result<_, _>>()?;
+        Ok(EventList { events })
+    }
+
+    pub(super) async fn invited(
+        &self,
+        room_id: &RoomId,
+        standing: &Standing,
+    ) -> Result<InvitedRoom, SyncError> {
+        Ok(InvitedRoom {
+            invite_state: self.stripped_state(room_id, standing).await?,
+        })
+    }
+
+    pub(super) async fn knocked(
+        &self,
+        room_id: &RoomId,
+        standing: &Standing,
+    ) -> Result<KnockedRoom, SyncError> {
+        Ok(KnockedRoom {
+            knock_state: self.stripped_state(room_id, standing).await?,
+        })
+    }
+}

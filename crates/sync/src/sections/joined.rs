@@ -1,0 +1,193 @@
+//! A joined room with something new in it.
+
+use greenroom_events::VisibilityHistory;
+use greenroom_model::{StoredEvent, StreamPosition};
+use ruma::{OwnedUserId, RoomId, UserId};
+use serde_json::value::RawValue;
+
+use super::{Newcomers, listed, state::Known, timeline::Timeline};
+use crate::{EventList, JoinedRoom, Summary, SyncError, index::Room, service::Reading};
+
+impl Reading<'_> {
+    /// Reads a joined room; `None` if there turns out to be nothing new.
+    pub(super) async fn joined(
+        &self,
+        room: &Room,
+        joined_since: StreamPosition,
+        account_data: Vec<Box<RawValue>>,
+        newcomers: &mut Newcomers,
+    ) -> Result<Option<JoinedRoom>, SyncError> {
+        let room_id = &room.room_id;
+        let upto = self.upto.position;
+        // A room that was joined since the last answer is new to the client as a whole, unless
+        // they only changed their name in it, which the join's own event then shows.
+        let is_new = self.since.is_none() || joined_since > self.after();
+        let is_new = is_new && self.is_new_to_client(room_id, joined_since).await?;
+        let after = if is_new {
+            StreamPosition::START
+        } else {
+            self.after()
+        };
+        let history = self.history(room_id, joined_since, after).await?;
+        let timeline = self
+            .timeline(room_id, Some(room), after, upto, &history)
+            .await?;
+        let members_changed =
+            is_new || timeline.limited || timeline.events.iter().any(|t| is_member(&t.event));
+        if is_new {
+            newcomers.extend(room.listeners().iter().map(|user| user.user_id.clone()));
+        } else {
+            let joined = timeline.events.iter().filter(|tail| is_member(&tail.event));
+            newcomers.extend(
+                joined.filter_map(|tail| UserId::parse(tail.event.state_key.as_deref()?).ok()),
+            );
+        }
+        let summary = match members_changed {
+            true => Some(self.summary(room_id, upto).await?),
+            false => None,
+        };
+        let heroes: &[OwnedUserId] = summary
+            .as_ref()
+            .and_then(|summary| summary.heroes.as_deref())
+            .unwrap_or_default();
+        let known = match is_new || self.request.full_state {
+            true => Known::Nothing,
+            false => Known::Upto(after),
+        };
+        let state = self.state(room_id, known, &timeline, upto, heroes).await?;
+        let ephemeral = self.ephemeral(room, is_new).await?;
+        let nothing = timeline.events.is_empty()
+            && !timeline.limited
+            && state.is_empty()
+            && ephemeral.is_empty()
+            && account_data.is_empty();
+        if nothing && !is_new && !self.request.full_state {
+            return Ok(None);
+        }
+        let state = self.state_list(&state, &history).await?;
+        let mut joined = JoinedRoom {
+            summary,
+            timeline: self.batch(room_id, &timeline, &history).await?,
+            ephemeral: listed(ephemeral),
+            account_data: listed(account_data),
+            ..JoinedRoom::default()
+        };
+        match self.request.use_state_after {
+            true => joined.state_after = Some(state),
+            false => joined.state = (self.request.r0 || !state.is_empty()).then_some(state),
+        }
+        if self.request.r0 {
+            joined.ephemeral.get_or_insert_default();
+            joined.account_data.get_or_insert_default();
+        }
+        Ok(Some(joined))
+    }
+
+    /// State events as the client gets them.
+    pub(super) async fn state_list(
+        &self,
+        state: &[StoredEvent],
+        history: &VisibilityHistory,
+    ) -> Result<EventList, SyncError> {
+        Ok(EventList {
+            events: self.render(state, history).await?,
+        })
+    }
+
+    /// Whether a member event after the since token was a join of somebody who was not joined at
+    /// it: memory may only know the member event of a changed name.
+    async fn is_new_to_client(
+        &self,
+        room_id: &RoomId,
+        joined_since: StreamPosition,
+    ) -> Result<bool, SyncError> {
+        let Some(since) = self.since.filter(|since| joined_since > since.position) else {
+            return Ok(true);
+        };
+        let before = self.full_history(room_id).await?;
+        Ok(!before.was_joined_throughout(since.position, self.upto.position))
+    }
+
+    /// What the user may see of a stretch of the room. For somebody who was joined all along
+    /// that is everything, and nothing need be read.
+    async fn history(
+        &self,
+        room_id: &RoomId,
+        joined_since: StreamPosition,
+        after: StreamPosition,
+    ) -> Result<VisibilityHistory, SyncError> {
+        if joined_since <= after {
+            return Ok(VisibilityHistory::joined(&self.user.user_id));
+        }
+        self.full_history(room_id).await
+    }
+
+    /// All that a room's state has said about what the user may see.
+    pub(crate) async fn full_history(
+        &self,
+        room_id: &RoomId,
+    ) -> Result<VisibilityHistory, SyncError> {
+        let state = &self.service.parts.state;
+        let visibility = ("m.room.history_visibility".to_owned(), String::new());
+        let membership = ("m.room.member".to_owned(), self.user.user_id.to_string());
+        let visibility = state.state_history(room_id, visibility).await?;
+        let memberships = state.state_history(room_id, membership).await?;
+        Ok(VisibilityHistory::new(
+            &self.user.user_id,
+            &visibility,
+            &memberships,
+        ))
+    }
+
+    /// How to name and count a room.
+    async fn summary(&self, room_id: &RoomId, upto: StreamPosition) -> Result<Summary, SyncError> {
+        let members = &self.service.parts.members;
+        let counts = members.member_counts(room_id).await?;
+        let naming = ["m.room.name", "m.room.canonical_alias"]
+            .map(|event_type| (event_type.to_owned(), String::new()));
+        let state = &self.service.parts.state;
+        let named = state
+            .state_entries_at(room_id, upto, naming.to_vec())
+            .await?;
+        let heroes = match named.iter().any(names_room) {
+            true => None,
+            false => Some(members.heroes(room_id, &self.user.user_id).await?),
+        };
+        Ok(Summary {
+            heroes,
+            joined_member_count: counts.joined,
+            invited_member_count: counts.invited,
+        })
+    }
+}
+
+fn is_member(event: &StoredEvent) -> bool {
+    event.event_type == "m.room.member" && event.state_key.is_some()
+}
+
+/// Whether a name or canonical alias event says one.
+fn names_room(event: &StoredEvent) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Names {
+        name: Option<String>,
+        alias: Option<String>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Event {
+        content: Names,
+    }
+    serde_json::from_slice::<Event>(&event.json).is_ok_and(|event| {
+        [event.content.name, event.content.alias]
+            .into_iter()
+            .flatten()
+            .any(|name| !name.is_empty())
+    })
+}
+
+/// For the timeline of a left room.
+pub(super) fn end_of(timeline: &Timeline) -> StreamPosition {
+    timeline
+        .events
+        .last()
+        .map_or(timeline.start, |tail| tail.event.position)
+}

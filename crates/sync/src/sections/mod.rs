@@ -1,0 +1,157 @@
+//! One reading of everything that is new, section by section.
+
+mod account_data;
+mod ephemeral;
+mod invited;
+mod joined;
+mod left;
+mod presence;
+mod state;
+mod timeline;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use greenroom_model::StreamPosition;
+use greenroom_storage::AccountDataEntry;
+use ruma::{OwnedRoomId, OwnedUserId, events::room::member::MembershipState};
+use serde_json::value::RawValue;
+
+pub(crate) use self::ephemeral::{receipt_event, typing_event};
+use crate::{
+    EventList, SyncAnswer, SyncError,
+    answer::RoomsAnswer,
+    index::{Room, Standing},
+    service::Reading,
+};
+
+/// What of the user's rooms has to be read.
+#[derive(Default)]
+struct Candidates {
+    joined: Vec<(Arc<Room>, StreamPosition)>,
+    invited: Vec<(OwnedRoomId, Standing)>,
+    knocked: Vec<(OwnedRoomId, Standing)>,
+}
+
+impl SyncAnswer {
+    /// Puts empty sections where there are none, as the first clients expect them.
+    pub(crate) fn fill_sections(&mut self) {
+        self.account_data.get_or_insert_default();
+        self.presence.get_or_insert_default();
+        let rooms = self.rooms.get_or_insert_default();
+        rooms.join.get_or_insert_default();
+        rooms.invite.get_or_insert_default();
+        rooms.leave.get_or_insert_default();
+    }
+}
+
+/// A map that is left out when it is empty.
+fn filled<T>(map: BTreeMap<OwnedRoomId, T>) -> Option<BTreeMap<OwnedRoomId, T>> {
+    (!map.is_empty()).then_some(map)
+}
+
+/// A list that is left out when it is empty.
+fn listed(events: Vec<Box<RawValue>>) -> Option<EventList> {
+    (!events.is_empty()).then_some(EventList { events })
+}
+
+impl Reading<'_> {
+    /// Reads everything that is new.
+    pub(crate) async fn read(&self) -> Result<SyncAnswer, SyncError> {
+        let account_data = self.account_data_changes().await?;
+        let candidates = self.candidates(&account_data);
+        let (global, of_rooms) = self.split_account_data(account_data);
+        let mut newcomers = Vec::new();
+        let mut join = BTreeMap::new();
+        for (room, joined_since) in candidates.joined {
+            let data = of_rooms.get(&room.room_id).cloned().unwrap_or_default();
+            if let Some(joined) = self
+                .joined(&room, joined_since, data, &mut newcomers)
+                .await?
+            {
+                join.insert(room.room_id.clone(), joined);
+            }
+        }
+        let mut invite = BTreeMap::new();
+        for (room_id, standing) in candidates.invited {
+            let invited = self.invited(&room_id, &standing).await?;
+            invite.insert(room_id, invited);
+        }
+        let mut knock = BTreeMap::new();
+        for (room_id, standing) in candidates.knocked {
+            let knocked = self.knocked(&room_id, &standing).await?;
+            knock.insert(room_id, knocked);
+        }
+        let leave = self.left(&of_rooms).await?;
+        let rooms = RoomsAnswer {
+            join: filled(join),
+            invite: filled(invite),
+            knock: filled(knock),
+            leave: filled(leave),
+        };
+        let has_rooms = rooms.join.is_some()
+            || rooms.invite.is_some()
+            || rooms.knock.is_some()
+            || rooms.leave.is_some();
+        let mut answer = SyncAnswer {
+            next_batch: self
+                .service
+                .parts
+                .tokens
+                .sync(&self.user.user_id, self.upto),
+            account_data: listed(global),
+            presence: listed(self.presence(&newcomers)?),
+            rooms: has_rooms.then_some(rooms),
+        };
+        if self.request.r0 {
+            answer.fill_sections();
+        }
+        Ok(answer)
+    }
+
+    /// The rooms with something new in them: a comparison of positions in memory.
+    fn candidates(&self, account_data: &[AccountDataEntry]) -> Candidates {
+        let after = self.after();
+        let everything = self.since.is_none() || self.request.full_state;
+        let typing = self.since.map_or(0, |since| since.typing);
+        let somebody_types = self.upto.typing > typing;
+        let mut found = Candidates::default();
+        self.user.each_room(|room_id, standing| {
+            if standing.position > self.upto.position || !self.filter.rooms.allows_room(room_id) {
+                return;
+            }
+            match (&standing.membership, &standing.room) {
+                (MembershipState::Join, Some(room)) => {
+                    let changed = everything
+                        || room.newest_event() > after
+                        || room.newest_receipt() > after
+                        || (somebody_types && self.types_since(room_id, typing))
+                        || account_data
+                            .iter()
+                            .any(|entry| entry.room_id.as_ref() == Some(room_id));
+                    if changed {
+                        found.joined.push((Arc::clone(room), standing.joined_since));
+                    }
+                }
+                (MembershipState::Invite, _) if standing.position > after => {
+                    found.invited.push((room_id.clone(), standing.clone()));
+                }
+                (MembershipState::Knock, _) if standing.position > after => {
+                    found.knocked.push((room_id.clone(), standing.clone()));
+                }
+                _ => {}
+            }
+        });
+        found
+    }
+
+    fn types_since(&self, room_id: &OwnedRoomId, counter: u64) -> bool {
+        self.service
+            .parts
+            .typing
+            .typing(room_id)
+            .is_some_and(|typing| typing.counter > counter)
+    }
+}
+
+/// Users who have become visible with this answer: their presence goes with it.
+pub(crate) type Newcomers = Vec<OwnedUserId>;

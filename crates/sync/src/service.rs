@@ -1,0 +1,332 @@
+//! `/sync` itself: read, and if there is nothing, wait and read again.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt;
+use greenroom_events::Format;
+use greenroom_model::{Clock, StreamPosition, SyncToken, TokenSigner};
+use greenroom_storage::{
+    AccountDataStore, DirectoryStore, FilterStore, MemberStore, ReceiptStore, StateStore,
+    TimelineStore,
+};
+use greenroom_stream::{ChangeObserver, ChangeStream, PresenceSource, SyncPresence, TypingSource};
+use ruma::{OwnedDeviceId, OwnedUserId, UserId};
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use crate::{
+    CompiledFilter, FilterChoice, SyncAnswer, SyncError,
+    filter::Filters,
+    hub::{Cue, HubHandle},
+    index::{Index, User},
+};
+
+/// Account data that every user has without having set it, such as the predefined push rules.
+pub trait BuiltinAccountData: Send + Sync {
+    /// Types and contents. What the user has set of the same type takes their place.
+    fn of(&self, user_id: &UserId) -> Vec<(String, Box<RawValue>)>;
+}
+
+/// Settings of sync.
+#[derive(Clone, Debug)]
+pub struct SyncSettings {
+    /// How many syncs of one device may wait at once; one more answers the oldest.
+    pub parked_per_device: usize,
+    /// The longest that a sync waits.
+    pub max_timeout: Duration,
+}
+
+impl Default for SyncSettings {
+    fn default() -> Self {
+        Self {
+            parked_per_device: 8,
+            max_timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What sync is built from.
+pub struct Parts {
+    /// Who is where.
+    pub members: Arc<dyn MemberStore>,
+    /// Events in order.
+    pub timeline: Arc<dyn TimelineStore>,
+    /// State, now and then.
+    pub state: Arc<dyn StateStore>,
+    /// Account data.
+    pub account_data: Arc<dyn AccountDataStore>,
+    /// Account data that everyone has.
+    pub builtin_account_data: Arc<dyn BuiltinAccountData>,
+    /// Receipts.
+    pub receipts: Arc<dyn ReceiptStore>,
+    /// Which rooms are published.
+    pub directory: Arc<dyn DirectoryStore>,
+    /// Filters.
+    pub filters: Arc<dyn FilterStore>,
+    /// Who types.
+    pub typing: Arc<dyn TypingSource>,
+    /// Who is online.
+    pub presence: Arc<dyn PresenceSource>,
+    /// What has changed.
+    pub stream: ChangeStream,
+    /// Makes and checks tokens.
+    pub tokens: TokenSigner,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Becomes true when the server goes down: waiting requests are answered at once.
+    pub shutdown: watch::Receiver<bool>,
+    /// Settings.
+    pub settings: SyncSettings,
+}
+
+/// A sync that a client asks for.
+#[derive(Clone, Debug)]
+pub struct SyncRequest {
+    /// Who.
+    pub user_id: OwnedUserId,
+    /// On which device.
+    pub device_id: OwnedDeviceId,
+    /// Where the last one ended.
+    pub since: Option<String>,
+    /// What is wanted.
+    pub filter: Option<FilterChoice>,
+    /// Whether the whole state of all rooms is wanted.
+    pub full_state: bool,
+    /// Whether state is wanted as of the end of the timeline.
+    pub use_state_after: bool,
+    /// How the user wants to be seen.
+    pub set_presence: SyncPresence,
+    /// How long to wait for something to come.
+    pub timeout: Duration,
+    /// Whether the client is one of the first API: it gets all sections, empty or not, and member
+    /// events with `membership` at the top.
+    pub r0: bool,
+}
+
+/// Sync. Clones are handles to the same.
+#[derive(Clone)]
+pub struct SyncService {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) parts: Parts,
+    pub(crate) index: Arc<Index>,
+    pub(crate) filters: Filters,
+    pub(crate) hub: HubHandle,
+    /// Which process counts typing and presence.
+    pub(crate) boot: u32,
+}
+
+/// One reading: whose, from where to where, what of it.
+pub(crate) struct Reading<'a> {
+    pub(crate) service: &'a Inner,
+    pub(crate) user: Arc<User>,
+    pub(crate) request: &'a SyncRequest,
+    pub(crate) filter: Arc<CompiledFilter>,
+    /// Where the last answer ended; `None` for an initial sync.
+    pub(crate) since: Option<SyncToken>,
+    /// Where this one ends.
+    pub(crate) upto: SyncToken,
+    pub(crate) format: Format,
+}
+
+impl Reading<'_> {
+    /// The position after which things are new; the start for an initial sync.
+    pub(crate) fn after(&self) -> StreamPosition {
+        self.since
+            .map_or(StreamPosition::START, |since| since.position)
+    }
+}
+
+/// Tells presence that a sync has ended, however it ends.
+struct Present<'a> {
+    presence: &'a dyn PresenceSource,
+    user_id: &'a UserId,
+    as_what: SyncPresence,
+}
+
+impl<'a> Present<'a> {
+    fn begin(service: &'a Inner, request: &'a SyncRequest) -> Option<Self> {
+        let presence = &*service.parts.presence;
+        presence.enabled().then(|| {
+            presence.synced(&request.user_id, request.set_presence.clone());
+            Self {
+                presence,
+                user_id: &request.user_id,
+                as_what: request.set_presence.clone(),
+            }
+        })
+    }
+}
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.presence.sync_ended(self.user_id, self.as_what.clone());
+    }
+}
+
+impl SyncService {
+    /// Starts the hub. Needs a running actix system.
+    #[must_use]
+    pub fn start(parts: Parts) -> Self {
+        let hub = HubHandle::start(parts.settings.parked_per_device, parts.shutdown.clone());
+        let index = Index::new(
+            Arc::clone(&parts.members),
+            Arc::clone(&parts.timeline),
+            parts.stream.clone(),
+            hub.clone(),
+        );
+        let filters = Filters::new(Arc::clone(&parts.filters));
+        let inner = Inner {
+            parts,
+            index: Arc::new(index),
+            filters,
+            hub,
+            boot: rand::random::<u32>(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// What has to hear of every committed change.
+    #[must_use]
+    pub fn observer(&self) -> Arc<dyn ChangeObserver> {
+        Arc::new(crate::index::IndexObserver(Arc::clone(&self.inner.index)))
+    }
+
+    /// Forgets users who have not synced for a while. Call it every few minutes.
+    pub fn sweep(&self) {
+        self.inner.index.sweep();
+    }
+
+    /// Answers a sync, at the latest when its timeout is over.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError::UnknownToken`] for a since token of the future, of another user or server;
+    /// [`SyncError::NoSuchFilter`], [`SyncError::BadFilter`].
+    pub async fn sync(&self, request: &SyncRequest) -> Result<SyncAnswer, SyncError> {
+        let service = &*self.inner;
+        let _present = Present::begin(service, request);
+        let filter = service
+            .filters
+            .compiled(&request.user_id, request.filter.as_ref())
+            .await?;
+        let since = request
+            .since
+            .as_deref()
+            .map(|token| service.since(&request.user_id, token))
+            .transpose()?;
+        let user = service.index.user(&request.user_id).await?;
+        let patience = request.timeout.min(service.parts.settings.max_timeout);
+        let until = Instant::now() + patience;
+        loop {
+            let seen = user.cue();
+            let reading = Reading {
+                service,
+                user: Arc::clone(&user),
+                request,
+                filter: Arc::clone(&filter),
+                since,
+                upto: service.now(),
+                format: filter.format(if request.r0 {
+                    Format::SYNC_R0
+                } else {
+                    Format::SYNC
+                }),
+            };
+            // Boxed, so that a request that only waits does not keep the room for reading.
+            let answer = reading.read().boxed().await?;
+            let left = until.saturating_duration_since(Instant::now());
+            if since.is_none() || request.full_state || left.is_zero() || !answer.is_empty() {
+                return Ok(answer);
+            }
+            drop(answer);
+            let cue = service
+                .hub
+                .park(Arc::clone(&user), request.device_id.clone(), seen, left)
+                .await;
+            if cue == Cue::Answer {
+                return Ok(service.nothing(request));
+            }
+        }
+    }
+
+    /// Stores a filter and gives its ID.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError::BadFilter`], [`SyncError::TooManyFilters`].
+    pub async fn store_filter(
+        &self,
+        user_id: &UserId,
+        filter: Box<RawValue>,
+    ) -> Result<String, SyncError> {
+        self.inner.filters.store(user_id, filter).await
+    }
+
+    /// A stored filter.
+    ///
+    /// # Errors
+    ///
+    /// [`SyncError::NoSuchFilter`].
+    pub async fn filter(
+        &self,
+        user_id: &UserId,
+        filter_id: &str,
+    ) -> Result<Box<RawValue>, SyncError> {
+        self.inner.filters.read(user_id, filter_id).await
+    }
+}
+
+impl Inner {
+    /// The end of everything, as of now. The counters are read before what they count, so that
+    /// nothing falls between.
+    pub(crate) fn now(&self) -> SyncToken {
+        SyncToken {
+            typing: self.parts.typing.counter(),
+            presence: self.parts.presence.counter(),
+            boot: self.boot,
+            position: self.parts.stream.position(),
+        }
+    }
+
+    /// Reads a since token.
+    pub(crate) fn since(&self, user_id: &UserId, token: &str) -> Result<SyncToken, SyncError> {
+        let mut since = self
+            .parts
+            .tokens
+            .read_sync(user_id, token)
+            .map_err(|_| SyncError::UnknownToken)?;
+        if since.position > self.parts.stream.position() {
+            return Err(SyncError::UnknownToken);
+        }
+        if since.boot != self.boot {
+            // Another process counted: what it counted is told again.
+            since.typing = 0;
+            since.presence = 0;
+        }
+        Ok(since)
+    }
+
+    /// An answer that says that nothing has happened up to now. The token stands where the last
+    /// reading began or later, but nothing that came since is lost: it would have woken us.
+    fn nothing(&self, request: &SyncRequest) -> SyncAnswer {
+        let mut answer = SyncAnswer {
+            next_batch: request.since.clone().unwrap_or_default(),
+            ..SyncAnswer::default()
+        };
+        if request.r0 {
+            answer.fill_sections();
+        }
+        if answer.next_batch.is_empty() {
+            answer.next_batch = self.parts.tokens.sync(&request.user_id, self.now());
+        }
+        answer
+    }
+}
