@@ -7,6 +7,7 @@
 )]
 
 mod account;
+mod auth;
 mod ephemeral;
 mod server;
 mod tutorial;

@@ -59,8 +59,11 @@ impl Sessions {
             .await?
             .ok_or(AuthError::UnknownToken)?;
         let session = self.unexpired(Arc::new(session))?;
-        // The first use of a refreshed token: from here on the old refresh token is dead.
-        self.devices.confirm_refresh(hash).await?;
+        // Only a token that can be refreshed expires. Its first use means that the client has it:
+        // from here on the refresh token that it was traded for is dead.
+        if session.access_expires_ts_ms.is_some() {
+            self.devices.confirm_refresh(hash).await?;
+        }
         self.cache.insert(hash, Arc::clone(&session), epoch);
         Ok(session)
     }
