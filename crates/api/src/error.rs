@@ -12,6 +12,7 @@ use greenroom_ephemeral::EphemeralError;
 use greenroom_events::EventError;
 use greenroom_rooms::RoomError;
 use greenroom_storage::StorageError;
+use greenroom_sync::SyncError;
 use serde_json::{Map, Value, json};
 
 /// How long a client waits before it tries again what the server could not do now.
@@ -273,6 +274,25 @@ impl From<StorageError> for ApiError {
             | StorageError::StaleHead
             | StorageError::Damaged(_)
             | StorageError::Failed(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<SyncError> for ApiError {
+    fn from(error: SyncError) -> Self {
+        match error {
+            SyncError::UnknownToken | SyncError::NoSuchFilter => {
+                Self::invalid_param(sentence(&error))
+            }
+            SyncError::BadFilter(_) => Self::bad_json(sentence(&error)),
+            SyncError::TooManyFilters => Self::new(
+                StatusCode::BAD_REQUEST,
+                "M_LIMIT_EXCEEDED",
+                "You have stored as many filters as one user may.",
+            ),
+            SyncError::NotInRoom => Self::forbidden(sentence(&error)),
+            SyncError::Event(_) => Self::internal(&error),
+            SyncError::Storage(cause) => cause.into(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod profile;
 mod push;
 mod rooms;
 mod session;
+mod sync;
 
 pub use account::deactivate::DeactivationHook;
 
@@ -39,5 +40,6 @@ pub fn routes() -> Routes {
     push::list(&mut routes);
     rooms::list(&mut routes);
     directory::list(&mut routes);
+    sync::list(&mut routes);
     routes
 }
