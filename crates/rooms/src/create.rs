@@ -2,7 +2,7 @@
 
 mod recipe;
 
-use greenroom_events::{Draft, RoomVersion, json};
+use greenroom_events::{Draft, EventError, RoomVersion, check::canonical_aliases, json};
 use greenroom_model::TransactionKey;
 use greenroom_storage::{Append, NewRoom, StorageError};
 use ruma::{
@@ -130,13 +130,15 @@ impl Builder<'_> {
 
 /// Reads an object of the request, where the room version wants canonical JSON.
 fn object(raw: &RawValue) -> Result<CanonicalJsonObject, RoomError> {
-    json::parse_object(raw.get().as_bytes())
-        .map_err(|error| greenroom_events::EventError::from(error).into())
+    json::parse_object(raw.get().as_bytes()).map_err(|error| EventError::from(error).into())
 }
 
 /// The state of the request broke a rule of the room that is being made of it.
 fn invalid_state(error: RoomError) -> RoomError {
     match error {
+        RoomError::Event(cause) if matches!(*cause, EventError::Forbidden(_)) => {
+            RoomError::InvalidRoomState(cause.to_string())
+        }
         RoomError::Forbidden(reason) => RoomError::InvalidRoomState(reason),
         RoomError::BadState(reason) => RoomError::InvalidRoomState(reason.to_owned()),
         other => other,
@@ -257,7 +259,7 @@ impl Rooms {
             if !request
                 .initial_state
                 .iter()
-                .any(|state| state.event_type == event_type)
+                .any(|state| state.event_type == event_type && state.state_key.is_empty())
             {
                 builder
                     .state(event_type, "", content)
@@ -265,7 +267,7 @@ impl Rooms {
             }
         }
         for state in &request.initial_state {
-            let content = object(&state.content)?;
+            let content = self.initial_content(state, alias.as_deref()).await?;
             builder
                 .state(&state.event_type, &state.state_key, content)
                 .map_err(invalid_state)?;
@@ -308,6 +310,30 @@ impl Rooms {
             transaction: request.transaction,
             created_ts_ms: self.parts().clock.now_ms(),
         })
+    }
+
+    /// The content of a state event of the request, under the rules for one that is sent later.
+    async fn initial_content(
+        &self,
+        state: &InitialState,
+        alias: Option<&RoomAliasId>,
+    ) -> Result<CanonicalJsonObject, RoomError> {
+        let mut content = object(&state.content)?;
+        match state.event_type.as_str() {
+            "m.room.member" => {
+                self.check_member_event(&state.state_key, &mut content)
+                    .await?;
+            }
+            "m.room.canonical_alias" if state.state_key.is_empty() => {
+                // No other alias points to a room that is only being made.
+                let mut others = canonical_aliases(&content)?.into_iter();
+                if let Some(other) = others.find(|other| alias != Some(other)) {
+                    return Err(RoomError::BadAlias(other));
+                }
+            }
+            _ => {}
+        }
+        Ok(content)
     }
 
     /// The creator's join, or (with `is_direct`) the invite of somebody else.

@@ -8,6 +8,7 @@ mod aliases;
 mod create;
 mod error;
 mod history;
+mod member_event;
 mod members;
 mod membership;
 mod power;

@@ -14,9 +14,9 @@ use crate::{EventView, Reader, RoomError, Rooms};
 pub struct MembersQuery {
     /// As of this token; now if not said.
     pub at: Option<String>,
-    /// Only with this membership.
+    /// Those with this membership.
     pub membership: Option<MembershipState>,
-    /// Only without this membership.
+    /// Those without this membership. Where both are named, one of them is enough.
     pub not_membership: Option<MembershipState>,
 }
 
@@ -115,14 +115,14 @@ impl Rooms {
             .await?;
         members.retain(|event| {
             let membership = membership(event);
-            query
-                .membership
-                .as_ref()
-                .is_none_or(|wanted| membership.as_ref() == Some(wanted))
-                && query
-                    .not_membership
-                    .as_ref()
-                    .is_none_or(|not| membership.as_ref() != Some(not))
+            let is = |wanted: &MembershipState| membership.as_ref() == Some(wanted);
+            match (&query.membership, &query.not_membership) {
+                (None, None) => true,
+                (Some(wanted), None) => is(wanted),
+                (None, Some(not)) => !is(not),
+                // "The two parameters create an 'or' condition."
+                (Some(wanted), Some(not)) => is(wanted) || !is(not),
+            }
         });
         self.render(reader, &access.history, &members, Format::CLIENT)
             .await

@@ -274,7 +274,7 @@ impl Rooms {
     /// A member who may invite, if the room's rule allows this user in by a room that they share.
     ///
     /// See [restricted rooms](https://spec.matrix.org/v1.19/client-server-api/#restricted-rooms).
-    async fn voucher(
+    pub(crate) async fn voucher(
         &self,
         room_id: &RoomId,
         user_id: &UserId,

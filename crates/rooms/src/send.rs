@@ -59,18 +59,21 @@ impl Rooms {
             redacts: event.redacts,
             origin_server_ts_override: event.origin_server_ts,
         };
-        let act = if is_redaction {
-            self.redaction(room_id, draft).await?
+        let sent = if draft.event_type == "m.room.member" && draft.state_key.is_some() {
+            self.send_member_event(room_id, draft).await
         } else {
-            Act::Send(draft)
+            let act = if is_redaction {
+                self.redaction(room_id, draft).await?
+            } else {
+                Act::Send(draft)
+            };
+            self.propose(room_id, Wish { act, transaction }).await
         };
-        self.propose(room_id, Wish { act, transaction })
-            .await
-            .map_err(|error| match error {
-                // Whether there is such a room is nobody's business who is not in it.
-                RoomError::NoSuchRoom => RoomError::NotInRoom,
-                other => other,
-            })
+        sent.map_err(|error| match error {
+            // Whether there is such a room is nobody's business who is not in it.
+            RoomError::NoSuchRoom => RoomError::NotInRoom,
+            other => other,
+        })
     }
 
     /// Finds what a redaction leaves of its target.
@@ -98,8 +101,12 @@ impl Rooms {
             .timeline
             .event(&target_id)
             .await?
-            .filter(|target| target.room_id == room_id)
-            .ok_or(RoomError::NoSuchEvent)?;
+            .filter(|target| target.room_id == room_id);
+        let Some(target) = target else {
+            // What is in a room is nobody's business who is not.
+            self.require_joined(room_id, &draft.sender).await?;
+            return Err(RoomError::NoSuchEvent);
+        };
         if target.is_state("m.room.create", "") {
             return Err(RoomError::Forbidden(
                 "the create event cannot be redacted".to_owned(),
