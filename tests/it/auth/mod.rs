@@ -43,12 +43,14 @@ fn name(prefix: &str) -> String {
     )
 }
 
-/// Makes a registration token with the server's own command.
-fn registration_token(server: &TestServer, options: &[&str]) -> String {
+/// Makes a registration token with the server's own command, and leaves the server running.
+async fn registration_token(server: &TestServer, options: &[&str]) -> String {
     let mut command = vec!["registration-token", "create"];
     command.extend(options);
+    server.stop().await;
     let output = server.run(&command, "");
     assert!(output.status.success(), "{output:?}");
+    server.restart().await;
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 

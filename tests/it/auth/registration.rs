@@ -244,7 +244,7 @@ async fn b57_one_token_for_one_account_makes_one_account_of_fifty() {
         .start()
         .await;
     let anyone = server.anonymous();
-    let token = registration_token(&server, &["--uses", "1"]);
+    let token = registration_token(&server, &["--uses", "1"]).await;
     let challenge = challenge_of(anyone.post("register", json!({})).await);
     assert_eq!(
         challenge["flows"],
@@ -278,7 +278,7 @@ async fn b57_a_token_can_be_asked_about() {
         .start()
         .await;
     let anyone = server.anonymous().over("v1");
-    let good = registration_token(&server, &["--uses", "2", "--expires-in", "3600"]);
+    let good = registration_token(&server, &["--uses", "2", "--expires-in", "3600"]).await;
     for (token, valid) in [
         (good.as_str(), true),
         ("unknown", false),
@@ -300,7 +300,7 @@ async fn a66_the_fallback_page_takes_a_token_and_shows_nothing_of_the_query() {
         .start()
         .await;
     let anyone = server.anonymous();
-    let token = registration_token(&server, &["--uses", "1"]);
+    let token = registration_token(&server, &["--uses", "1"]).await;
     let challenge = challenge_of(anyone.post("register", json!({"username": "alice"})).await);
     let session = challenge["session"].as_str().unwrap();
     let page = "auth/m.login.registration_token/fallback/web";
