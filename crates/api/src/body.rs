@@ -6,7 +6,6 @@ use futures_util::{StreamExt, future::LocalBoxFuture};
 use greenroom_events::json::check_nesting;
 use ruma::exports::serde_html_form;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::error::Category;
 
 use crate::{ApiError, ApiSettings};
 
@@ -150,21 +149,38 @@ fn check_object(body: &[u8]) -> Result<(), ApiError> {
         return Err(ApiError::not_json("The body has half of a surrogate pair."));
     }
     check_nesting(body).map_err(|_| ApiError::bad_json("The body is nested too deep."))?;
-    serde_json::from_slice::<IgnoredAny>(body).map_err(|error| wrong_json(&error))?;
+    serde_json::from_slice::<IgnoredAny>(body).map_err(|error| not_json(&error))?;
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => Ok(()),
         Some(_) | None => Err(ApiError::bad_json("The body is not a JSON object.")),
     }
 }
 
-/// The answer to JSON that does not parse, or not into what was asked for.
+/// The answer to what is not JSON. The error names a place and what was expected there.
+fn not_json(error: &serde_json::Error) -> ApiError {
+    ApiError::not_json(format!("The body is not JSON: {error}."))
+}
+
+/// The answer to JSON that is not of the shape that was asked for.
+///
+/// Its syntax was checked before: what serde_json still counts as a mistake of syntax is a number
+/// that no type holds, or nesting in a place where there is nothing to nest.
 pub(crate) fn wrong_json(error: &serde_json::Error) -> ApiError {
-    match error.classify() {
-        // serde_json counts its own recursion limit as syntax. Syntax was checked before.
-        Category::Syntax | Category::Eof | Category::Io => {
-            ApiError::not_json(format!("The body is not JSON: {error}."))
-        }
-        Category::Data => ApiError::bad_json(format!("The body is not as it should be: {error}.")),
+    let text = wrong_shape(&error.to_string());
+    ApiError::bad_json(format!("The body is not as it should be: {text}."))
+}
+
+/// What serde says of the shape, without the value that it found: that may be a secret.
+pub(crate) fn wrong_shape(error: &str) -> String {
+    if error.starts_with("missing field") || error.starts_with("duplicate field") {
+        return error.to_owned();
+    }
+    match error.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => match error.rsplit_once(" at line ") {
+            Some((_, place)) => format!("a wrong value at line {place}"),
+            None => "a wrong value".to_owned(),
+        },
     }
 }
 
@@ -245,6 +261,39 @@ mod tests {
             assert_eq!(check(body.as_bytes()), "400 M_NOT_JSON", "{body:?}");
         }
         assert_eq!(check(b" {} "), "ok");
+    }
+
+    #[test]
+    fn a37_no_value_of_a_body_is_shown_back() {
+        #[derive(Debug, serde::Deserialize)]
+        #[expect(dead_code, reason = "only the errors are looked at")]
+        struct Login {
+            user: String,
+            count: u8,
+        }
+        for (body, shown) in [
+            (r#"{"count":"hunter2"}"#, "expected u8 at line 1 column 18"),
+            (r#"{"count":1}"#, "missing field `user` at line 1 column 11"),
+            (
+                r#"{"count":", expected hunter2"}"#,
+                "expected u8 at line 1 column 29",
+            ),
+            (
+                r#"{"user":["hunter2"]}"#,
+                "expected a string at line 1 column 8",
+            ),
+        ] {
+            let error = serde_json::from_str::<Login>(body).unwrap_err();
+            assert_eq!(wrong_shape(&error.to_string()), shown, "{body}");
+        }
+        assert_eq!(wrong_shape("hunter2 is no user"), "a wrong value");
+    }
+
+    #[test]
+    fn b02_numbers_that_no_type_holds_are_bad_and_not_broken_json() {
+        let error = serde_json::from_str::<serde_json::Value>(r#"{"a":1e999}"#).unwrap_err();
+        assert_eq!(wrong_json(&error).to_string(), "400 M_BAD_JSON");
+        assert_eq!(check(br#"{"a":1e999}"#), "ok");
     }
 
     #[test]

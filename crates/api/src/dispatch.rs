@@ -5,7 +5,7 @@
 use std::{panic::AssertUnwindSafe, rc::Rc, time::Instant};
 
 use actix_web::{
-    FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError,
+    HttpMessage, HttpRequest, HttpResponse, ResponseError,
     dev::Payload,
     http::{
         Method,
@@ -16,7 +16,8 @@ use actix_web::{
 use futures_util::FutureExt;
 
 use crate::{
-    ApiError, Requester,
+    ApiError,
+    requester::session_of,
     routes::{Access, Found, Routes},
 };
 
@@ -91,12 +92,12 @@ async fn call(
     ) -> futures_util::future::LocalBoxFuture<'static, HttpResponse>,
     access: Access,
     request: &HttpRequest,
-    mut payload: Payload,
+    payload: Payload,
 ) -> HttpResponse {
     match access {
         Access::Token => {
             // Whoever has no token does not get as far as the body.
-            if let Err(error) = Requester::from_request(request, &mut payload).await {
+            if let Err(error) = session_of(request).await {
                 return error.error_response();
             }
         }

@@ -44,21 +44,22 @@ impl FromRequest for Requester {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move {
-            if let Some(session) = request.extensions().get::<Arc<Session>>() {
-                return Ok(Self::of(session));
-            }
-            let token = access_token(&request)?;
-            let sessions = request
-                .app_data::<web::Data<Sessions>>()
-                .cloned()
-                .ok_or_else(|| ApiError::internal(&"the sessions are not wired"))?;
-            let session = sessions.authenticate(&token).await?;
-            let requester = Self::of(&session);
-            request.extensions_mut().insert(session);
-            Ok(requester)
-        })
+        Box::pin(async move { session_of(&request).await.map(|session| Self::of(&session)) })
     }
+}
+
+/// The session that a request speaks for. It is looked up once.
+pub(crate) async fn session_of(request: &HttpRequest) -> Result<Arc<Session>, ApiError> {
+    if let Some(session) = request.extensions().get::<Arc<Session>>() {
+        return Ok(Arc::clone(session));
+    }
+    let token = access_token(request)?;
+    let sessions = request
+        .app_data::<web::Data<Sessions>>()
+        .ok_or_else(|| ApiError::internal(&"the sessions are not wired"))?;
+    let session = sessions.authenticate(&token).await?;
+    request.extensions_mut().insert(Arc::clone(&session));
+    Ok(session)
 }
 
 /// The access token of a request: in the `Authorization` header, or, as old clients do, in the

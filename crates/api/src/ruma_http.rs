@@ -10,7 +10,7 @@ use ruma::api::{
     IncomingRequest, OutgoingResponse, OutgoingResponseExt, error::DeserializationError,
 };
 
-use crate::{ApiError, body, routes::PathArgs};
+use crate::{ApiError, body, query::wrong_parameter, routes::PathArgs};
 
 /// A request of the specification as an argument of a handler, or a response as its result.
 #[derive(Clone, Copy, Debug)]
@@ -57,15 +57,7 @@ pub(crate) fn parse<R: IncomingRequest>(request: &HttpRequest, body: &[u8]) -> R
 fn wrong_request(error: &DeserializationError) -> ApiError {
     match error {
         DeserializationError::Json(error) => body::wrong_json(error),
-        DeserializationError::Query(error) => {
-            // serde has no code for it, only this text.
-            let text = error.to_string();
-            if text.starts_with("missing field") {
-                ApiError::missing_param(format!("A parameter is missing: {text}."))
-            } else {
-                ApiError::invalid_param(format!("A parameter has a wrong value: {text}."))
-            }
-        }
+        DeserializationError::Query(error) => wrong_parameter(error),
         DeserializationError::Ident(error) => {
             ApiError::invalid_param(format!("A parameter has a wrong value: {error}."))
         }
