@@ -270,3 +270,13 @@ fn an_endpoint_is_listed_under_every_path_of_its_history() {
         ]
     );
 }
+
+#[test]
+fn no_method_and_path_is_listed_twice() {
+    // The later one would silently take the place of the first.
+    let entries = crate::client::routes().entries();
+    let mut once = entries.clone();
+    once.dedup();
+    assert_eq!(entries, once);
+    assert!(entries.len() > 20);
+}

@@ -1,8 +1,8 @@
 //! Changing and ending an account.
 
-use ruma::{DeviceId, UserId};
+use ruma::{DeviceId, OwnedUserId, UserId};
 
-use crate::{AuthError, AuthService, Password};
+use crate::{AuthError, AuthService, Password, usernames};
 
 impl AuthService {
     /// Gives an account a new password. If `end_sessions` is set, all of its sessions but the one
@@ -52,13 +52,17 @@ impl AuthService {
         }
     }
 
-    /// Whether there is an account of this ID that was not deactivated.
+    /// The active account that `name` (a localpart or a full user ID) means: for the operator.
     ///
     /// # Errors
     ///
     /// The database's failure.
-    pub async fn is_active(&self, user_id: &UserId) -> Result<bool, AuthError> {
-        let account = self.accounts.account(user_id).await?;
-        Ok(account.is_some_and(|account| !account.deactivated))
+    pub async fn active_user(&self, name: &str) -> Result<Option<OwnedUserId>, AuthError> {
+        for user_id in usernames::meant_user_ids(name, &self.settings.server_name) {
+            if let Some(account) = self.accounts.account(&user_id).await? {
+                return Ok((!account.deactivated).then_some(account.user_id));
+            }
+        }
+        Ok(None)
     }
 }

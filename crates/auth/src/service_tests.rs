@@ -372,7 +372,13 @@ async fn a_deactivated_account_is_gone_and_its_name_stays_taken() {
     let auth = &fixture.auth;
     let session = auth.register(wish("alice")).await.unwrap().session.unwrap();
     assert!(is_known(auth, &session).await);
+    assert_eq!(
+        auth.active_user("Alice").await.unwrap(),
+        Some(session.user_id.clone())
+    );
     auth.deactivate(&session.user_id).await.unwrap();
+    assert_eq!(auth.active_user("alice").await.unwrap(), None);
+    assert_eq!(auth.active_user("nobody").await.unwrap(), None);
     assert!(!is_known(auth, &session).await);
     assert!(matches!(
         log_in(auth, "alice", "wordpass").await,
