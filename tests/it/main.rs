@@ -8,6 +8,10 @@
 
 mod account;
 mod auth;
+mod directory;
 mod ephemeral;
+mod history;
+mod membership;
+mod rooms;
 mod server;
 mod tutorial;
