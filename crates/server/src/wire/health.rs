@@ -1,0 +1,77 @@
+//! `/health/live` and `/health/ready`.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use actix_web::{HttpResponse, web};
+use greenroom_storage_sql::Db;
+use serde_json::json;
+
+/// A write that committed this recently proves that writes commit.
+const RECENT: Duration = Duration::from_secs(2);
+/// How long a probe may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Whether the server can do its work.
+pub(super) struct Health {
+    database: Db,
+    started: Instant,
+    /// When a probe last committed, in milliseconds after the start, plus one; zero for never.
+    proven: AtomicU64,
+}
+
+impl Health {
+    pub(super) fn new(database: Db) -> Self {
+        Self { database, started: Instant::now(), proven: AtomicU64::new(0) }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether writes commit: one has in the last seconds, or does now.
+    async fn writes_commit(&self) -> bool {
+        let proven = self.proven.load(Ordering::Relaxed);
+        let recent = u64::try_from(RECENT.as_millis()).unwrap_or(u64::MAX);
+        if proven > 0 && self.now_ms() < proven.saturating_add(recent) {
+            return true;
+        }
+        match tokio::time::timeout(PATIENCE, self.database.probe()).await {
+            Ok(Ok(())) => {
+                self.proven.store(self.now_ms().saturating_add(1), Ordering::Relaxed);
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "not ready: a write does not commit");
+                false
+            }
+            Err(_) => {
+                tracing::warn!("not ready: a write does not commit in time");
+                false
+            }
+        }
+    }
+}
+
+/// Adds both.
+pub(super) fn configure(cfg: &mut web::ServiceConfig, health: web::Data<Health>) {
+    cfg.app_data(health)
+        .route("/health/live", web::get().to(live))
+        .route("/health/ready", web::get().to(ready));
+}
+
+/// The process answers.
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "live" }))
+}
+
+/// A write has committed in the last seconds, or does now.
+async fn ready(health: web::Data<Health>) -> HttpResponse {
+    match health.writes_commit().await {
+        true => HttpResponse::Ok().json(json!({ "status": "ready" })),
+        false => HttpResponse::ServiceUnavailable()
+            .json(json!({ "status": "not ready", "reason": "the database does not take writes" })),
+    }
+}

@@ -1,0 +1,275 @@
+//! The parts, built in the order in which they need each other.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::web;
+use greenroom_account::{
+    AccountDataService, AccountDataSettings, FanOutSettings, ProfileFanOut, ProfileService,
+    ProfileSettings, TagService,
+};
+use greenroom_api::{ApiSettings, RateLimits};
+use greenroom_auth::{AuthService, AuthSettings, RegistrationMode, Sessions};
+use greenroom_ephemeral::{
+    PresenceSettings, PresenceTracker, ReceiptService, TypingSettings, TypingTracker,
+};
+use greenroom_events::RoomVersion;
+use greenroom_model::{Clock, SystemClock};
+use greenroom_rooms::{Rooms, RoomsSettings};
+use greenroom_storage_sql::{DatabaseUrl, Db, DbOptions};
+use greenroom_stream::ChangeStream;
+use greenroom_sync::{SyncService, SyncSettings};
+
+use super::{
+    ServeError,
+    hooks::{MemberEvents, PushRulesForAll},
+    keys,
+};
+use crate::{
+    config::{Config, Registration},
+    data_dir::DataDir,
+    shutdown::Shutdown,
+};
+
+/// What the processes of an operator and of the server have in common: the database, opened.
+pub(crate) fn open_database(config: &Config, data_dir: &DataDir) -> Result<Db, ServeError> {
+    let url = database_url(config, data_dir)?;
+    let options = DbOptions {
+        url,
+        server_name: config.server_name.to_string(),
+        // A read is short and mostly in memory: a few more threads than cores keep the cores busy
+        // while one of them waits for the disk.
+        readers: (config.workers + 2).max(4),
+        on_disk_failure: Box::new(|what| {
+            tracing::error!(
+                what,
+                "the database has failed under a write: exiting, so that nothing is acknowledged \
+                 that may be lost; check the disk, then start again"
+            );
+            std::process::exit(74); // EX_IOERR
+        }),
+    };
+    Ok(Db::open(options, ChangeStream::new())?)
+}
+
+/// Where the database is. A SQLite file is made beforehand, so that only its owner can read it.
+fn database_url(config: &Config, data_dir: &DataDir) -> Result<DatabaseUrl, ServeError> {
+    let url = DatabaseUrl::parse(&config.database_url.expose())
+        .map_err(greenroom_storage::StorageError::Failed)?;
+    if let DatabaseUrl::Sqlite(path) = &url
+        && path.parent() == Some(data_dir.path())
+        && let Some(name) = path.file_name().and_then(|name| name.to_str())
+    {
+        data_dir.private_file(name)?;
+    }
+    Ok(url)
+}
+
+/// The database and the accounts, for commands of an operator. `greenroom serve` need not be stopped for a SQLite
+/// database: the two take turns at writing, and what is cached there is only what a token stands for.
+pub(crate) fn administration(config: &Config) -> Result<(Db, AuthService), ServeError> {
+    let data_dir = DataDir::open(&config.data_dir)?;
+    // Two writers would each believe their memory of the stream's position.
+    let lock = data_dir.lock()?;
+    let database = open_database(config, &data_dir)?;
+    // Held until the process ends.
+    std::mem::forget(lock);
+    let auth = auth_service(config, &database)?;
+    Ok((database, auth))
+}
+
+fn auth_service(config: &Config, database: &Db) -> Result<AuthService, ServeError> {
+    let mut settings = AuthSettings::new(config.server_name.clone());
+    settings.registration = match config.registration {
+        Registration::Open => RegistrationMode::Open,
+        Registration::Token => RegistrationMode::Token,
+        Registration::Closed => RegistrationMode::Closed,
+    };
+    let (accounts, devices, uia) = (database.shared(), database.shared(), database.shared());
+    Ok(AuthService::new(accounts, devices, uia, Arc::new(SystemClock), settings)?)
+}
+
+/// Every part of a running server.
+pub(crate) struct Parts {
+    clock: Arc<dyn Clock>,
+    auth: web::Data<AuthService>,
+    pub(crate) rooms: Rooms,
+    pub(crate) sync: SyncService,
+    pub(crate) typing: Arc<TypingTracker>,
+    pub(crate) presence: Arc<PresenceTracker>,
+    pub(crate) fan_out: Arc<ProfileFanOut>,
+    receipts: web::Data<ReceiptService>,
+    profiles: web::Data<ProfileService>,
+    account_data: web::Data<AccountDataService>,
+    tags: web::Data<TagService>,
+}
+
+impl Parts {
+    /// Builds the parts and connects them to the change stream. Needs a running actix system.
+    ///
+    /// # Errors
+    ///
+    /// If there is no signing key and none can be made.
+    pub(crate) fn start(
+        config: &Config,
+        data_dir: &DataDir,
+        database: &Db,
+        shutdown: &Shutdown,
+    ) -> Result<Self, ServeError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let stream = database.stream().clone();
+        let signer = Arc::new(keys::signer(data_dir, &config.server_name)?);
+        let tokens = keys::token_signer(&signer);
+        let auth = web::Data::new(auth_service(config, database)?);
+        let typing = Arc::new(TypingTracker::new(
+            database.shared(),
+            stream.clone(),
+            Arc::clone(&clock),
+            TypingSettings::default(),
+        ));
+        let presence = Arc::new(PresenceTracker::new(
+            database.shared(),
+            stream.clone(),
+            Arc::clone(&clock),
+            PresenceSettings { enabled: config.presence, ..PresenceSettings::default() },
+        ));
+        let rooms = Rooms::start(greenroom_rooms::Parts {
+            rooms: database.shared(),
+            state: database.shared(),
+            timeline: database.shared(),
+            members: database.shared(),
+            directory: database.shared(),
+            profiles: database.shared(),
+            accounts: database.shared(),
+            stream: stream.clone(),
+            signer,
+            tokens: tokens.clone(),
+            clock: Arc::clone(&clock),
+            settings: RoomsSettings {
+                default_room_version: RoomVersion::DEFAULT,
+                arbiters: config.workers,
+            },
+        });
+        let sync = SyncService::start(greenroom_sync::Parts {
+            members: database.shared(),
+            timeline: database.shared(),
+            state: database.shared(),
+            account_data: database.shared(),
+            builtin_account_data: Arc::new(PushRulesForAll),
+            receipts: database.shared(),
+            directory: database.shared(),
+            filters: database.shared(),
+            typing: Arc::clone(&typing) as _,
+            presence: Arc::clone(&presence) as _,
+            stream: stream.clone(),
+            tokens,
+            clock: Arc::clone(&clock),
+            shutdown: shutdown.signal().into_watch(),
+            settings: SyncSettings {
+                parked_per_device: config.limits.parked_syncs_per_device,
+                max_timeout: Duration::from_secs(300),
+            },
+        });
+        let fan_out = Arc::new(ProfileFanOut::new(
+            database.shared(),
+            database.shared(),
+            Arc::new(MemberEvents(rooms.clone())),
+            FanOutSettings::default(),
+        ));
+        let sessions: Arc<Sessions> = auth.sessions();
+        stream.observe(vec![
+            // A token that was revoked is dead before anybody is told that it is.
+            sessions as _,
+            sync.observer(),
+            Arc::clone(&presence) as _,
+            Arc::clone(&fan_out) as _,
+        ]);
+        let settings = AccountDataSettings::default();
+        Ok(Self {
+            receipts: web::Data::new(ReceiptService::new(
+                database.shared(),
+                database.shared(),
+                database.shared(),
+                Arc::clone(&clock),
+            )),
+            profiles: web::Data::new(ProfileService::new(
+                database.shared(),
+                ProfileSettings::default(),
+            )),
+            account_data: web::Data::new(AccountDataService::new(
+                database.shared(),
+                settings.clone(),
+            )),
+            tags: web::Data::new(TagService::new(database.shared(), settings)),
+            clock,
+            auth,
+            rooms,
+            sync,
+            typing,
+            presence,
+            fan_out,
+        })
+    }
+
+    /// Now, in seconds since the Unix epoch.
+    pub(crate) fn now_s(&self) -> i64 {
+        i64::try_from(self.clock.now_ms() / 1000).unwrap_or(i64::MAX)
+    }
+
+    /// What the endpoints ask for.
+    pub(crate) fn app_data(&self, config: &Config, base_url: String) -> AppData {
+        AppData {
+            settings: web::Data::new(ApiSettings {
+                server_name: config.server_name.clone(),
+                public_base_url: Some(base_url),
+                body_limit_bytes: config.limits.request_body_bytes,
+                trusted_proxies: config.trusted_proxies.clone(),
+            }),
+            limits: web::Data::new(RateLimits::new(config.rate_limits.as_ref())),
+            auth: self.auth.clone(),
+            sessions: web::Data::from(self.auth.sessions()),
+            rooms: web::Data::new(self.rooms.clone()),
+            sync: web::Data::new(self.sync.clone()),
+            typing: web::Data::from(Arc::clone(&self.typing)),
+            presence: web::Data::from(Arc::clone(&self.presence)),
+            receipts: self.receipts.clone(),
+            profiles: self.profiles.clone(),
+            account_data: self.account_data.clone(),
+            tags: self.tags.clone(),
+        }
+    }
+}
+
+/// The application data of every worker: handles to the same parts.
+#[derive(Clone)]
+pub(crate) struct AppData {
+    settings: web::Data<ApiSettings>,
+    limits: web::Data<RateLimits>,
+    auth: web::Data<AuthService>,
+    sessions: web::Data<Sessions>,
+    rooms: web::Data<Rooms>,
+    sync: web::Data<SyncService>,
+    typing: web::Data<TypingTracker>,
+    presence: web::Data<PresenceTracker>,
+    receipts: web::Data<ReceiptService>,
+    profiles: web::Data<ProfileService>,
+    account_data: web::Data<AccountDataService>,
+    tags: web::Data<TagService>,
+}
+
+impl AppData {
+    /// Hands the parts to a worker.
+    pub(crate) fn configure(self, cfg: &mut web::ServiceConfig) {
+        cfg.app_data(self.settings)
+            .app_data(self.limits)
+            .app_data(self.auth)
+            .app_data(self.sessions)
+            .app_data(self.rooms)
+            .app_data(self.sync)
+            .app_data(self.typing)
+            .app_data(self.presence)
+            .app_data(self.receipts)
+            .app_data(self.profiles)
+            .app_data(self.account_data)
+            .app_data(self.tags);
+    }
+}
