@@ -225,6 +225,13 @@ impl TimelineStore for MemoryTimeline {
         Ok(Vec::new())
     }
 
+    async fn newest_positions(
+        &self,
+        _room_ids: Vec<OwnedRoomId>,
+    ) -> Result<Vec<(OwnedRoomId, StreamPosition)>> {
+        Ok(Vec::new())
+    }
+
     async fn newest_position(&self, _room_id: &RoomId) -> Result<Option<StreamPosition>> {
         Ok(None)
     }

@@ -180,7 +180,8 @@ impl TypingTracker {
     }
 
     fn start(&self, room_id: &RoomId, user_id: &UserId, timeout_ms: u64) {
-        let until_ms = self.clock.now_ms() + timeout_ms.min(self.settings.max_timeout_ms);
+        let timeout_ms = timeout_ms.min(self.settings.max_timeout_ms);
+        let until_ms = self.clock.now_ms().saturating_add(timeout_ms);
         let mut rooms = self.rooms.lock();
         let first_before = rooms.deadlines.first().map(|(due_ms, ..)| *due_ms);
         let changed = rooms.start(room_id, user_id, until_ms);

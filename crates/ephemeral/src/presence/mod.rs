@@ -238,7 +238,7 @@ impl PresenceTracker {
         // An appointment that has come too early costs one more look; to move it with each
         // message that a user sends would cost more.
         let mut sooner = false;
-        if let Some(next_ms) = next_ms.map(|next_ms| next_ms.next_multiple_of(TICK_MS))
+        if let Some(next_ms) = next_ms.map(to_tick)
             && tracked.due_ms.is_none_or(|due_ms| next_ms < due_ms)
         {
             if let Some(due_ms) = tracked.due_ms.replace(next_ms) {
@@ -249,6 +249,10 @@ impl PresenceTracker {
         }
         Outcome { change, sooner }
     }
+}
+
+fn to_tick(due_ms: u64) -> u64 {
+    due_ms.checked_next_multiple_of(TICK_MS).unwrap_or(due_ms)
 }
 
 impl Timed for PresenceTracker {
