@@ -11,10 +11,10 @@ use crate::{RoomError, Rooms, power::Power};
 
 impl Rooms {
     fn require_local(&self, alias: &RoomAliasId) -> Result<(), RoomError> {
-        match self.is_local(alias.server_name()) {
-            true => Ok(()),
-            false => Err(RoomError::NotLocal(alias.to_string())),
+        if self.is_local(alias.server_name()) {
+            return Ok(());
         }
+        Err(RoomError::NotLocal(alias.to_string()))
     }
 
     /// Whether a user is joined and may send state of a type.
@@ -116,10 +116,10 @@ impl Rooms {
                 "you may not delete this alias".to_owned(),
             ));
         }
-        match self.parts().directory.delete_alias(alias).await? {
-            true => Ok(()),
-            false => Err(RoomError::NoSuchAlias),
+        if self.parts().directory.delete_alias(alias).await? {
+            return Ok(());
         }
+        Err(RoomError::NoSuchAlias)
     }
 
     /// The room's aliases on this server, for its members and, if it is world-readable, for all.

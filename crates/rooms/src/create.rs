@@ -98,7 +98,11 @@ impl Builder<'_> {
             act,
             transaction: None,
         };
-        match self.head.accept(&wish, &parts.signer, parts.clock.now())? {
+        let step = self
+            .head
+            .accept(&wish, &parts.signer, parts.clock.now())
+            .map_err(invalid_state)?;
+        match step {
             Step::Append(append) => {
                 self.events.push(*append);
                 Ok(())
@@ -221,14 +225,13 @@ impl Rooms {
         version: RoomVersion,
         alias: Option<OwnedRoomAliasId>,
     ) -> Result<NewRoom, RoomError> {
-        let room_id = match version.room_id_is_create_hash() {
-            true => None,
-            false => Some(RoomId::new_v1(&self.server_name())),
-        };
+        let room_id =
+            (!version.room_id_is_create_hash()).then(|| RoomId::new_v1(&self.server_name()));
         let version_id = version.id.clone();
-        let preset = request.preset.unwrap_or(match request.published {
-            true => Preset::PublicChat,
-            false => Preset::PrivateChat,
+        let preset = request.preset.unwrap_or(if request.published {
+            Preset::PublicChat
+        } else {
+            Preset::PrivateChat
         });
         let create = recipe::create_content(request, preset, &version)?;
         let power_levels = recipe::power_levels(request, preset, &version, &create)?;
@@ -238,21 +241,15 @@ impl Rooms {
             creator: request.creator.clone(),
             events: Vec::with_capacity(8 + request.initial_state.len() + request.invite.len()),
         };
-        builder
-            .state("m.room.create", "", create)
-            .map_err(invalid_state)?;
+        builder.state("m.room.create", "", create)?;
         builder.add(Act::Member(
             self.first_member(&request.creator, &request.creator, None)
                 .await?,
         ))?;
-        builder
-            .state("m.room.power_levels", "", power_levels)
-            .map_err(invalid_state)?;
+        builder.state("m.room.power_levels", "", power_levels)?;
         if let Some(alias) = &alias {
             let content = recipe::text_content("alias", alias.as_str());
-            builder
-                .state("m.room.canonical_alias", "", content)
-                .map_err(invalid_state)?;
+            builder.state("m.room.canonical_alias", "", content)?;
         }
         for (event_type, content) in recipe::preset_state(preset) {
             // A preset only fills in what the request leaves open.
@@ -261,47 +258,29 @@ impl Rooms {
                 .iter()
                 .any(|state| state.event_type == event_type && state.state_key.is_empty())
             {
-                builder
-                    .state(event_type, "", content)
-                    .map_err(invalid_state)?;
+                builder.state(event_type, "", content)?;
             }
         }
         for state in &request.initial_state {
             let content = self.initial_content(state, alias.as_deref()).await?;
-            builder
-                .state(&state.event_type, &state.state_key, content)
-                .map_err(invalid_state)?;
+            builder.state(&state.event_type, &state.state_key, content)?;
         }
-        for (event_type, key, value) in [
-            ("m.room.name", "name", &request.name),
-            ("m.room.topic", "topic", &request.topic),
-        ] {
-            if let Some(value) = value {
-                let content = match key {
-                    "topic" => recipe::topic_content(value),
-                    _ => recipe::text_content(key, value),
-                };
-                builder
-                    .state(event_type, "", content)
-                    .map_err(invalid_state)?;
-            }
+        if let Some(name) = &request.name {
+            builder.state("m.room.name", "", recipe::text_content("name", name))?;
         }
-        for invited in &request.invite {
-            if *invited == request.creator {
-                continue;
-            }
+        if let Some(topic) = &request.topic {
+            builder.state("m.room.topic", "", recipe::topic_content(topic))?;
+        }
+        let invited = request.invite.iter();
+        for invited in invited.filter(|invited| **invited != request.creator) {
             let member = self
                 .first_member(&request.creator, invited, Some(request.is_direct))
                 .await?;
-            builder.add(Act::Member(member)).map_err(invalid_state)?;
+            builder.add(Act::Member(member))?;
         }
-        let room_id = builder
-            .head
-            .room_id()
-            .cloned()
-            .ok_or(RoomError::NoSuchRoom)?;
+        let room_id = builder.head.room_id().cloned();
         Ok(NewRoom {
-            room_id,
+            room_id: room_id.ok_or(RoomError::NoSuchRoom)?,
             version: version_id,
             creator: request.creator.clone(),
             events: builder.events,

@@ -7,6 +7,7 @@ use ruma::{
     state_res::events::RoomPowerLevelsIntField,
 };
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
     RoomError, Rooms,
@@ -74,14 +75,16 @@ pub(crate) fn decide(
                 wish.target
             )));
         }
-        (MemberAction::Unban, Some(MembershipState::Ban)) => MembershipState::Leave,
-        (MemberAction::Unban, _) => {
+        (MemberAction::Unban, standing) if standing != Some(MembershipState::Ban) => {
             return Err(RoomError::BadState("the user is not banned from this room"));
         }
-        (MemberAction::Refresh, Some(MembershipState::Join)) => MembershipState::Join,
-        (MemberAction::Refresh, _) => return done(current).ok_or(RoomError::NotInRoom),
-        (MemberAction::Join { .. }, _) => MembershipState::Join,
-        (MemberAction::Leave | MemberAction::Kick, _) => MembershipState::Leave,
+        (MemberAction::Refresh, standing) if standing != Some(MembershipState::Join) => {
+            return done(current).ok_or(RoomError::NotInRoom);
+        }
+        (MemberAction::Join { .. } | MemberAction::Refresh, _) => MembershipState::Join,
+        (MemberAction::Leave | MemberAction::Kick | MemberAction::Unban, _) => {
+            MembershipState::Leave
+        }
         (MemberAction::Invite { .. }, _) => MembershipState::Invite,
         (MemberAction::Ban, _) => MembershipState::Ban,
         (MemberAction::Knock, _) => MembershipState::Knock,
@@ -180,15 +183,12 @@ impl Rooms {
                 | MemberAction::Knock
                 | MemberAction::Refresh
         );
-        let profile = match shows_profile {
-            true => self
-                .parts()
-                .profiles
-                .profile(target)
-                .await?
-                .unwrap_or_default(),
-            false => greenroom_storage::Profile::new(),
-        };
+        let profile = if shows_profile {
+            self.parts().profiles.profile(target).await?
+        } else {
+            None
+        }
+        .unwrap_or_default();
         let field = |key: &str| {
             profile
                 .get(key)
@@ -541,7 +541,7 @@ fn powerful(create: &Pdu, levels: Option<&Pdu>) -> Vec<OwnedUserId> {
     #[derive(Deserialize)]
     struct Levels {
         #[serde(default)]
-        users: std::collections::BTreeMap<OwnedUserId, serde::de::IgnoredAny>,
+        users: std::collections::BTreeMap<OwnedUserId, Box<RawValue>>,
     }
     let mut users = vec![create.sender.clone()];
     if let Some(levels) = levels

@@ -278,13 +278,11 @@ impl RoomHead {
         let unknown = RefCell::new(Vec::new());
         let verdict = authorize(pdu, &self.version, |event_type, state_key| {
             let key = (event_type.to_string(), state_key.to_owned());
-            match self.entry(&key) {
-                Ok(entry) => entry.map(|entry| Arc::clone(&entry.pdu)),
-                Err(()) => {
-                    unknown.borrow_mut().push(key);
-                    None
-                }
+            if let Ok(entry) = self.entry(&key) {
+                return entry.map(|entry| Arc::clone(&entry.pdu));
             }
+            unknown.borrow_mut().push(key);
+            None
         });
         let unknown = self.missing(unknown.into_inner());
         if !unknown.is_empty() {

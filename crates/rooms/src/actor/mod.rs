@@ -26,9 +26,9 @@ pub(crate) use self::{
 use crate::{RoomError, wish::Wish};
 
 /// How often an actor looks whether anybody still needs it.
-const IDLE_CHECK: Duration = Duration::from_secs(60);
+const IDLE_CHECK: Duration = Duration::from_mins(1);
 /// How long an actor outlives the last wish.
-const IDLE_AFTER: Duration = Duration::from_secs(300);
+const IDLE_AFTER: Duration = Duration::from_mins(5);
 /// How many wishes wait in one room's mailbox.
 const MAILBOX: usize = 1024;
 /// How often a wish may send the actor back to the database for more state. Each round loads what

@@ -75,10 +75,6 @@ impl Registry {
         }
     }
 
-    pub(crate) fn tools(&self) -> &Tools {
-        &self.tools
-    }
-
     /// Has the room's actor append what is wished for. Resolves after the commit.
     pub(crate) async fn propose(
         &self,
@@ -152,7 +148,8 @@ impl Registry {
     fn start_actor(&self, room_id: &RoomId) -> Room {
         let mut hasher = DefaultHasher::new();
         room_id.hash(&mut hasher);
-        let place = hasher.finish() as usize % self.arbiters.len().max(1);
+        let places = self.arbiters.len().max(1) as u64;
+        let place = usize::try_from(hasher.finish() % places).unwrap_or_default();
         let (room_id, tools) = (room_id.to_owned(), Arc::clone(&self.tools));
         let waiting = Arc::new(AtomicUsize::new(0));
         let address = match self.arbiters.get(place) {

@@ -194,8 +194,7 @@ impl Rooms {
             .visible_event(room_id, &reader.user_id, event_id)
             .await?;
         let limit = limit.unwrap_or(10).min(MAX_LIMIT);
-        let side = |direction, limit| async move { (direction, limit) };
-        let (_, after_limit) = side(Direction::Forward, limit / 2).await;
+        let after_limit = limit / 2;
         let before = page::Wanted {
             from: event.position.before(),
             to: None,

@@ -59,9 +59,10 @@ impl Rooms {
         loop {
             let missing = limit - read.events.len() as u64;
             // One more than is missing tells whether there is more.
-            let batch = match filter.allows_all() {
-                true => missing + 1,
-                false => (missing + 1).max(BATCH),
+            let batch = if filter.allows_all() {
+                missing + 1
+            } else {
+                (missing + 1).max(BATCH)
             };
             let (after, upto) = match direction {
                 Direction::Forward => (at, to.unwrap_or(access.now).min(access.now)),
