@@ -53,19 +53,30 @@ pub(crate) enum AdminError {
 /// If nothing was changed.
 pub(crate) async fn user(config: Config, command: UserCommand) -> Result<(), AdminError> {
     match command {
-        UserCommand::Create { name, password_stdin, admin } => {
+        UserCommand::Create {
+            name,
+            password_stdin,
+            admin,
+        } => {
             let (password, chosen) = password(password_stdin)?;
             let (database, auth) = administration(&config)?;
-            let user_id = auth.create_account(&name, Some(Password::new(password)?), admin).await?;
+            let user_id = auth
+                .create_account(&name, Some(Password::new(password)?), admin)
+                .await?;
             database.close().await;
             println!("{user_id} was created");
             tell(chosen.as_deref());
         }
-        UserCommand::ResetPassword { name, password_stdin } => {
+        UserCommand::ResetPassword {
+            name,
+            password_stdin,
+        } => {
             let user_id = full_id(&config, &name)?;
             let (password, chosen) = password(password_stdin)?;
             let (database, auth) = administration(&config)?;
-            let outcome = auth.change_password(&user_id, Password::new(password)?, true, None).await;
+            let outcome = auth
+                .change_password(&user_id, Password::new(password)?, true, None)
+                .await;
             database.close().await;
             known(outcome, &user_id)?;
             println!("{user_id} has a new password and is logged out everywhere");
@@ -108,8 +119,14 @@ fn password(from_stdin: bool) -> Result<(String, Option<String>), AdminError> {
     let mut rng = rand::rngs::OsRng;
     let mut chosen = String::with_capacity(CHOSEN_PASSWORD_CHARS);
     for _ in 0..CHOSEN_PASSWORD_CHARS {
-        let random = rng.try_next_u32().map_err(|error| io::Error::other(error.to_string()))?;
-        chosen.extend(LETTERS.get(random as usize % LETTERS.len()).map(|byte| char::from(*byte)));
+        let random = rng
+            .try_next_u32()
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        chosen.extend(
+            LETTERS
+                .get(random as usize % LETTERS.len())
+                .map(|byte| char::from(*byte)),
+        );
     }
     Ok((chosen.clone(), Some(chosen)))
 }
@@ -139,16 +156,24 @@ async fn token_command(auth: &AuthService, command: TokenCommand) -> Result<(), 
     match command {
         TokenCommand::Create { uses, expires_in } => {
             let lifetime = expires_in.map(|seconds| Duration::from_secs(seconds.into()));
-            println!("{}", auth.create_registration_token(uses.map(u64::from), lifetime).await?);
+            println!(
+                "{}",
+                auth.create_registration_token(uses.map(u64::from), lifetime)
+                    .await?
+            );
         }
         TokenCommand::List => {
             for token in auth.registration_tokens().await? {
-                let allowed =
-                    token.uses_allowed.map_or("any number".to_owned(), |uses| uses.to_string());
-                let expires = token
-                    .expires_ts_ms
-                    .map_or("never".to_owned(), |ms| format!("at {} s (Unix time)", ms / 1000));
-                println!("{}  used {} of {allowed}  expires {expires}", token.token, token.uses);
+                let allowed = token
+                    .uses_allowed
+                    .map_or("any number".to_owned(), |uses| uses.to_string());
+                let expires = token.expires_ts_ms.map_or("never".to_owned(), |ms| {
+                    format!("at {} s (Unix time)", ms / 1000)
+                });
+                println!(
+                    "{}  used {} of {allowed}  expires {expires}",
+                    token.token, token.uses
+                );
             }
         }
         TokenCommand::Revoke { token } => {
@@ -174,8 +199,8 @@ pub(crate) async fn db(config: Config, command: DbCommand) -> Result<(), AdminEr
             println!("the tables are those of this version");
         }
         DbCommand::Check => {
-            let url = DatabaseUrl::parse(&config.database_url.expose())
-                .map_err(StorageError::Failed)?;
+            let url =
+                DatabaseUrl::parse(&config.database_url.expose()).map_err(StorageError::Failed)?;
             let pending = Db::pending_migrations(&url)?;
             if !pending.is_empty() {
                 return Err(AdminError::Pending(pending.join(", ")));

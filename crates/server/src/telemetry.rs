@@ -15,7 +15,8 @@ use crate::config::LogFormat;
 
 /// What other crates log that is no news to an operator, or that any stranger could fill the disk with: actix tells of each bad
 /// request as an error, rustls of each handshake that fails. The configured filter can ask for them by the same names.
-const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off,rustls=error";
+const QUIET: &str =
+    "actix_server=warn,actix_http::h1::dispatcher=off,rustls=error,ruma_state_res=warn";
 
 /// How long things take, in seconds: finer where a message should be, coarser up to a long poll.
 const SECONDS: &[f64] = &[

@@ -96,7 +96,10 @@ pub(crate) async fn serve(config: Config) -> Result<Stopped, ServeError> {
 
 /// The line that says that the server is ready, and what to do now.
 fn announce(config: &Config, http: &[std::net::SocketAddr], https: &[std::net::SocketAddr]) {
-    let url = http.first().map(|address| format!("http://{address}")).unwrap_or_default();
+    let url = http
+        .first()
+        .map(|address| format!("http://{address}"))
+        .unwrap_or_default();
     let tls_url = https.first().map(|address| format!("https://{address}"));
     let app = match config.example_app {
         true => format!("{url}/"),

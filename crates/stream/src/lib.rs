@@ -31,6 +31,10 @@ pub trait ChangeObserver: Send + Sync {
     /// These changes are committed. They come in stream order, each exactly once.
     fn changed(&self, changes: &[Change]);
 
+    /// Readers now see everything up to `position`. Who wakes readers does it here: woken any
+    /// earlier, they would read up to the position before, find nothing and wait on.
+    fn announced(&self, _position: StreamPosition) {}
+
     /// Typing or presence has changed. May be called from any thread.
     fn ephemeral_changed(&self, _change: &EphemeralChange) {}
 }
@@ -49,7 +53,9 @@ struct Inner {
 
 impl fmt::Debug for ChangeStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChangeStream").field("announced", &self.position()).finish_non_exhaustive()
+        f.debug_struct("ChangeStream")
+            .field("announced", &self.position())
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,7 +79,7 @@ impl ChangeStream {
         StreamPosition(self.inner.announced.load(Ordering::Acquire))
     }
 
-    /// Tells the observers, then lets readers see the new position. Only the writer calls this,
+    /// Tells the observers, lets readers see the new position, and tells the observers that too. Only the writer calls this,
     /// from one thread, after a commit.
     pub fn announce(&self, position: StreamPosition, changes: &[Change]) {
         if !changes.is_empty() {
@@ -82,6 +88,11 @@ impl ChangeStream {
             }
         }
         self.inner.announced.fetch_max(position.0, Ordering::AcqRel);
+        if !changes.is_empty() {
+            for observer in self.observers() {
+                observer.announced(position);
+            }
+        }
     }
 
     /// Tells the observers of a change that is not stored.

@@ -196,7 +196,9 @@ impl SyncService {
     /// What has to hear of every committed change.
     #[must_use]
     pub fn observer(&self) -> Arc<dyn ChangeObserver> {
-        Arc::new(crate::index::IndexObserver(Arc::clone(&self.inner.index)))
+        Arc::new(crate::index::IndexObserver::new(Arc::clone(
+            &self.inner.index,
+        )))
     }
 
     /// Forgets users who have not synced for a while. Call it every few minutes.

@@ -24,7 +24,11 @@ pub(super) struct Health {
 
 impl Health {
     pub(super) fn new(database: Db) -> Self {
-        Self { database, started: Instant::now(), proven: AtomicU64::new(0) }
+        Self {
+            database,
+            started: Instant::now(),
+            proven: AtomicU64::new(0),
+        }
     }
 
     fn now_ms(&self) -> u64 {
@@ -40,7 +44,8 @@ impl Health {
         }
         match tokio::time::timeout(PATIENCE, self.database.probe()).await {
             Ok(Ok(())) => {
-                self.proven.store(self.now_ms().saturating_add(1), Ordering::Relaxed);
+                self.proven
+                    .store(self.now_ms().saturating_add(1), Ordering::Relaxed);
                 true
             }
             Ok(Err(error)) => {

@@ -37,7 +37,10 @@ pub(crate) fn signer(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let signer = EventSigner::generate(server_name).map_err(KeyError::Use)?;
             data_dir.write_private(FILE, signer.export().as_bytes())?;
-            tracing::info!(key_id = signer.key_id(), "a signing key was made; keep {FILE} safe");
+            tracing::info!(
+                key_id = signer.key_id(),
+                "a signing key was made; keep {FILE} safe"
+            );
             Ok(signer)
         }
         Err(error) => Err(KeyError::Read(error)),

@@ -85,7 +85,13 @@ fn auth_service(config: &Config, database: &Db) -> Result<AuthService, ServeErro
         Registration::Closed => RegistrationMode::Closed,
     };
     let (accounts, devices, uia) = (database.shared(), database.shared(), database.shared());
-    Ok(AuthService::new(accounts, devices, uia, Arc::new(SystemClock), settings)?)
+    Ok(AuthService::new(
+        accounts,
+        devices,
+        uia,
+        Arc::new(SystemClock),
+        settings,
+    )?)
 }
 
 /// Every part of a running server.
@@ -130,7 +136,10 @@ impl Parts {
             database.shared(),
             stream.clone(),
             Arc::clone(&clock),
-            PresenceSettings { enabled: config.presence, ..PresenceSettings::default() },
+            PresenceSettings {
+                enabled: config.presence,
+                ..PresenceSettings::default()
+            },
         ));
         let rooms = Rooms::start(greenroom_rooms::Parts {
             rooms: database.shared(),

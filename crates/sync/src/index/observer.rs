@@ -2,16 +2,30 @@
 
 use std::sync::Arc;
 
-use greenroom_model::StoredEvent;
+use greenroom_model::{StoredEvent, StreamPosition};
 use greenroom_stream::{Change, ChangeKind, ChangeObserver, EphemeralChange, MembershipChange};
+use parking_lot::Mutex;
 use ruma::{OwnedUserId, UserId, events::room::member::MembershipState};
 
 use super::{Index, Standing, User};
 use crate::hub::Wake;
 
 /// The index as an observer. A task of its own may have to read a user first.
-#[derive(Clone)]
-pub(crate) struct IndexObserver(pub(crate) Arc<Index>);
+pub(crate) struct IndexObserver {
+    index: Arc<Index>,
+    /// Whom the changes concern that are being announced. They are woken when readers can see
+    /// the changes, not before.
+    due: Mutex<Wake>,
+}
+
+impl IndexObserver {
+    pub(crate) fn new(index: Arc<Index>) -> Self {
+        Self {
+            index,
+            due: Mutex::default(),
+        }
+    }
+}
 
 impl Wake {
     fn room(&mut self, index: &Index, room_id: &ruma::RoomId) {
@@ -31,12 +45,13 @@ impl Wake {
 
 impl ChangeObserver for IndexObserver {
     fn changed(&self, changes: &[Change]) {
-        let index = &self.0;
-        let mut wake = Wake::default();
+        let index = &self.index;
+        let mut due = self.due.lock();
+        let wake = &mut *due;
         for change in changes {
             match &change.kind {
                 ChangeKind::Event { event, membership } => {
-                    index.event(event, membership.as_ref(), &mut wake);
+                    index.event(event, membership.as_ref(), wake);
                 }
                 ChangeKind::Redacted { room_id, event } => {
                     if let Some(room) = index.rooms.get(room_id) {
@@ -69,11 +84,15 @@ impl ChangeObserver for IndexObserver {
                 | ChangeKind::Profile { .. } => {}
             }
         }
-        index.hub.wake(wake);
+    }
+
+    fn announced(&self, _: StreamPosition) {
+        let due = std::mem::take(&mut *self.due.lock());
+        self.index.hub.wake(due);
     }
 
     fn ephemeral_changed(&self, change: &EphemeralChange) {
-        let index = &self.0;
+        let index = &self.index;
         match change {
             EphemeralChange::Typing { room_id, .. } => {
                 let mut wake = Wake::default();
@@ -94,8 +113,8 @@ impl ChangeObserver for IndexObserver {
 impl IndexObserver {
     /// Somebody who does not sync has set their presence: their rooms have to be read first.
     fn read_then_tell(&self, user_id: OwnedUserId, counter: u64) {
-        let index = Arc::clone(&self.0);
-        self.0.hub.spawn(async move {
+        let index = Arc::clone(&self.index);
+        self.index.hub.spawn(async move {
             match index.user(&user_id).await {
                 Ok(user) => index.presence_changed(&user, counter),
                 Err(error) => tracing::warn!(%error, "a change of presence is not told"),

@@ -20,7 +20,9 @@ pub(super) async fn handle(
     sync: web::Data<SyncService>,
 ) -> Result<JsonAnswer<Answer>, ApiError> {
     if user_id != requester.user_id {
-        return Err(ApiError::forbidden("You can only store filters of your own."));
+        return Err(ApiError::forbidden(
+            "You can only store filters of your own.",
+        ));
     }
     let filter_id = sync.store_filter(&user_id, filter).await?;
     Ok(JsonAnswer(Answer { filter_id }))

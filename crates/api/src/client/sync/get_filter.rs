@@ -13,7 +13,9 @@ pub(super) async fn handle(
     sync: web::Data<SyncService>,
 ) -> Result<JsonAnswer<Box<RawValue>>, ApiError> {
     if user_id != requester.user_id {
-        return Err(ApiError::forbidden("You can only read filters of your own."));
+        return Err(ApiError::forbidden(
+            "You can only read filters of your own.",
+        ));
     }
     match sync.filter(&user_id, &filter_id).await {
         // Here the filter is what was asked for; in a sync it is a wrong parameter.

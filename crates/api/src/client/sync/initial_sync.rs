@@ -17,6 +17,8 @@ pub(super) async fn handle(
     sync: web::Data<SyncService>,
 ) -> Result<JsonAnswer<InitialSync>, ApiError> {
     let limit = Limit::of(params.limit);
-    let answer = sync.initial_sync(&requester.user_id, &requester.device_id, limit).await?;
+    let answer = sync
+        .initial_sync(&requester.user_id, &requester.device_id, limit)
+        .await?;
     Ok(JsonAnswer(answer))
 }

@@ -27,11 +27,26 @@ fn old(routes: &mut Routes) {
     use crate::{Access, custom_endpoint};
     use actix_web::http::Method;
 
-    let paths = &["/_matrix/client/r0/initialSync", "/_matrix/client/v3/initialSync"];
-    custom_endpoint(routes, &Method::GET, Access::Token, paths, initial_sync::handle);
+    let paths = &[
+        "/_matrix/client/r0/initialSync",
+        "/_matrix/client/v3/initialSync",
+    ];
+    custom_endpoint(
+        routes,
+        &Method::GET,
+        Access::Token,
+        paths,
+        initial_sync::handle,
+    );
     let paths = &[
         "/_matrix/client/r0/rooms/{room_id}/initialSync",
         "/_matrix/client/v3/rooms/{room_id}/initialSync",
     ];
-    custom_endpoint(routes, &Method::GET, Access::Token, paths, room_initial_sync::handle);
+    custom_endpoint(
+        routes,
+        &Method::GET,
+        Access::Token,
+        paths,
+        room_initial_sync::handle,
+    );
 }

@@ -54,7 +54,10 @@ pub(super) async fn handle(
         user_id: requester.user_id,
         device_id: requester.device_id,
         since: params.since.filter(|since| !since.is_empty()),
-        filter: params.filter.filter(|filter| !filter.is_empty()).map(choice),
+        filter: params
+            .filter
+            .filter(|filter| !filter.is_empty())
+            .map(choice),
         full_state: params.full_state,
         use_state_after: params.use_state_after,
         set_presence: params.set_presence.unwrap_or_default().into(),
