@@ -203,11 +203,9 @@ async fn b21_the_creator_of_a_version_12_room_needs_no_level() {
     content["state_default"] = json!(101);
     content["events"]["m.room.power_levels"] = json!(9_007_199_254_740_991_u64);
     try_levels(&alice, &room, content).await.expect_ok();
-    alice
-        .send_state(&room, "m.room.name", "", json!({"name": "Tea"}))
-        .await;
-    let path = in_room(&room, "state/m.room.name");
-    bob.put(&path, json!({"name": "his"}))
+    alice.send_state(&room, "org.example", "", json!({})).await;
+    let path = in_room(&room, "state/org.example");
+    bob.put(&path, json!({"his": 1}))
         .await
         .expect_error(403, "M_FORBIDDEN");
 }

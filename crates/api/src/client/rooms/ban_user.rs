@@ -4,12 +4,12 @@ use actix_web::web;
 use greenroom_rooms::Rooms;
 use ruma::{OwnedRoomId, api::client::membership::ban_user::v3};
 
-use super::{Author, kick_user::Target};
-use crate::{ApiError, JsonBody, Limited, Path, Ruma};
+use super::{Author, first_segment::FirstSegment, kick_user::Target};
+use crate::{ApiError, JsonBody, Limited, Ruma};
 
 pub(super) async fn handle(
     author: Author,
-    Path((room_id,)): Path<(OwnedRoomId,)>,
+    FirstSegment(room_id): FirstSegment<OwnedRoomId>,
     JsonBody(Target { user_id, reason }): JsonBody<Target>,
     rooms: web::Data<Rooms>,
 ) -> Result<Ruma<v3::Response>, ApiError> {

@@ -3,7 +3,7 @@
 use greenroom_events::{EventFilter, json::check_nesting};
 use ruma::api::client::filter::RoomEventFilter;
 
-use crate::ApiError;
+use crate::{ApiError, body::wrong_shape};
 
 /// Reads a `RoomEventFilter`; none at all wants everything.
 ///
@@ -16,8 +16,10 @@ pub(super) fn parse(text: Option<&str>) -> Result<EventFilter, ApiError> {
     };
     check_nesting(text.as_bytes())
         .map_err(|_| ApiError::invalid_param("The filter is nested too deep."))?;
-    let filter: RoomEventFilter = serde_json::from_str(text)
-        .map_err(|error| ApiError::invalid_param(format!("This is not a filter: {error}.")))?;
+    let filter: RoomEventFilter = serde_json::from_str(text).map_err(|error| {
+        let problem = wrong_shape(&error.to_string());
+        ApiError::invalid_param(format!("This is not a filter: {problem}."))
+    })?;
     Ok(EventFilter::new(&filter))
 }
 

@@ -5,12 +5,12 @@ use greenroom_rooms::{RoomError, Rooms};
 use ruma::{OwnedRoomId, api::client::membership::forget_room::v3};
 use serde::de::IgnoredAny;
 
-use super::Author;
-use crate::{ApiError, JsonBody, Limited, Path, Ruma};
+use super::{Author, first_segment::FirstSegment};
+use crate::{ApiError, JsonBody, Limited, Ruma};
 
 pub(super) async fn handle(
     author: Author,
-    Path((room_id,)): Path<(OwnedRoomId,)>,
+    FirstSegment(room_id): FirstSegment<OwnedRoomId>,
     _: JsonBody<IgnoredAny>,
     rooms: web::Data<Rooms>,
 ) -> Result<Ruma<v3::Response>, ApiError> {

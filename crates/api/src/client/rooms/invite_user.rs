@@ -5,8 +5,8 @@ use greenroom_rooms::{Invite, Rooms};
 use ruma::{OwnedRoomId, OwnedUserId, api::client::membership::invite_user::v3};
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::Author;
-use crate::{ApiError, JsonBody, Limited, Path, Ruma};
+use super::{Author, first_segment::FirstSegment};
+use crate::{ApiError, JsonBody, Limited, Ruma};
 
 /// One of two forms: a user's ID, or an address that an identity server is to be asked about.
 #[derive(Deserialize)]
@@ -19,7 +19,7 @@ pub(super) struct Body {
 
 pub(super) async fn handle(
     author: Author,
-    Path((room_id,)): Path<(OwnedRoomId,)>,
+    FirstSegment(room_id): FirstSegment<OwnedRoomId>,
     JsonBody(body): JsonBody<Body>,
     rooms: web::Data<Rooms>,
 ) -> Result<Ruma<v3::Response>, ApiError> {

@@ -5,8 +5,8 @@ use greenroom_rooms::{JoinTarget, Rooms};
 use ruma::{OwnedRoomId, OwnedRoomOrAliasId};
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{Author, EnteredRoom};
-use crate::{ApiError, JsonAnswer, JsonBody, Limited, Path};
+use super::{Author, EnteredRoom, first_segment::FirstSegment};
+use crate::{ApiError, JsonAnswer, JsonBody, Limited};
 
 #[derive(Deserialize)]
 pub(super) struct Body {
@@ -16,7 +16,7 @@ pub(super) struct Body {
 
 pub(super) async fn by_id(
     author: Author,
-    Path((room_id,)): Path<(OwnedRoomId,)>,
+    FirstSegment(room_id): FirstSegment<OwnedRoomId>,
     JsonBody(body): JsonBody<Body>,
     rooms: web::Data<Rooms>,
 ) -> Result<JsonAnswer<EnteredRoom>, ApiError> {
@@ -25,7 +25,7 @@ pub(super) async fn by_id(
 
 pub(super) async fn by_id_or_alias(
     author: Author,
-    Path((target,)): Path<(OwnedRoomOrAliasId,)>,
+    FirstSegment(target): FirstSegment<OwnedRoomOrAliasId>,
     JsonBody(body): JsonBody<Body>,
     rooms: web::Data<Rooms>,
 ) -> Result<JsonAnswer<EnteredRoom>, ApiError> {

@@ -5,8 +5,8 @@ use greenroom_rooms::Rooms;
 use ruma::{OwnedRoomId, OwnedUserId, api::client::membership::kick_user::v3};
 use serde::Deserialize;
 
-use super::Author;
-use crate::{ApiError, JsonBody, Limited, Path, Ruma};
+use super::{Author, first_segment::FirstSegment};
+use crate::{ApiError, JsonBody, Limited, Ruma};
 
 /// Whom, and why in words.
 #[derive(Deserialize)]
@@ -17,7 +17,7 @@ pub(super) struct Target {
 
 pub(super) async fn handle(
     author: Author,
-    Path((room_id,)): Path<(OwnedRoomId,)>,
+    FirstSegment(room_id): FirstSegment<OwnedRoomId>,
     JsonBody(Target { user_id, reason }): JsonBody<Target>,
     rooms: web::Data<Rooms>,
 ) -> Result<Ruma<v3::Response>, ApiError> {

@@ -5,8 +5,8 @@ use greenroom_rooms::Rooms;
 use ruma::{OwnedRoomId, api::client::membership::leave_room::v3};
 use serde::Deserialize;
 
-use super::Author;
-use crate::{ApiError, JsonBody, Limited, Path, Ruma};
+use super::{Author, first_segment::FirstSegment};
+use crate::{ApiError, JsonBody, Limited, Ruma};
 
 /// Why, in words.
 #[derive(Deserialize)]
@@ -16,7 +16,7 @@ pub(super) struct Reason {
 
 pub(super) async fn handle(
     author: Author,
-    Path((room_id,)): Path<(OwnedRoomId,)>,
+    FirstSegment(room_id): FirstSegment<OwnedRoomId>,
     JsonBody(Reason { reason }): JsonBody<Reason>,
     rooms: web::Data<Rooms>,
 ) -> Result<Ruma<v3::Response>, ApiError> {

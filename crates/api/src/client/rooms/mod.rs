@@ -11,6 +11,7 @@ mod ban_user;
 mod create_room;
 mod event_content;
 mod event_filter;
+mod first_segment;
 mod forget_room;
 mod get_context;
 mod get_event_anywhere;
