@@ -18,7 +18,7 @@ async fn versions_name_the_old_api_and_the_new_one() {
         .iter()
         .map(|it| it.as_str().unwrap())
         .collect();
-    for wanted in ["r0.6.1", "v1.1", "v1.11"] {
+    for wanted in ["r0.6.1", "v1.1", "v1.3"] {
         assert!(
             versions.contains(&wanted),
             "{wanted} is not among {versions:?}"

@@ -102,16 +102,15 @@ impl Routes {
     /// The endpoint for a method and a raw (percent-encoded) path.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Found {
         let mut segments = SmallVec::<[Cow<'_, str>; MAX_SEGMENTS]>::new();
+        // Matters only where there is an endpoint: what is not there is not there in any encoding.
+        let mut in_utf8 = true;
         for raw in segments_of(path) {
             if segments.len() == MAX_SEGMENTS {
                 return Found::Error(ApiError::unrecognized());
             }
-            match percent_decode_str(raw).decode_utf8() {
-                Ok(segment) => segments.push(segment),
-                Err(_) => {
-                    return Found::Error(ApiError::invalid_param("The path is not in UTF-8."));
-                }
-            }
+            let segment = percent_decode_str(raw).decode_utf8();
+            in_utf8 &= segment.is_ok();
+            segments.push(segment.unwrap_or(Cow::Borrowed("\u{FFFD}")));
         }
         // HEAD is GET without the body, which actix leaves out by itself.
         let method = if *method == Method::HEAD {
@@ -125,6 +124,9 @@ impl Routes {
             allowed: Vec::new(),
         };
         if let Some(endpoint) = search.descend(&self.root, &segments) {
+            if !in_utf8 {
+                return Found::Error(ApiError::invalid_param("The path is not in UTF-8."));
+            }
             let args = search.variables.into_iter().map(str::to_owned).collect();
             return Found::Endpoint(endpoint, PathArgs(args));
         }

@@ -189,6 +189,7 @@ impl Parts {
             // A token that was revoked is dead before anybody is told that it is.
             sessions as _,
             sync.observer(),
+            Arc::clone(&typing) as _,
             Arc::clone(&presence) as _,
             Arc::clone(&fan_out) as _,
         ]);
