@@ -551,3 +551,6 @@ fn powerful(create: &Pdu, levels: Option<&Pdu>) -> Vec<OwnedUserId> {
     }
     users
 }
+
+#[cfg(test)]
+mod tests;

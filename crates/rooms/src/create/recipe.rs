@@ -196,3 +196,131 @@ pub(super) fn preset_state(preset: Preset) -> [(&'static str, CanonicalJsonObjec
         ),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use ruma::{RoomVersionId, owned_user_id};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const VERSIONS: [RoomVersionId; 12] = [
+        RoomVersionId::V1,
+        RoomVersionId::V2,
+        RoomVersionId::V3,
+        RoomVersionId::V4,
+        RoomVersionId::V5,
+        RoomVersionId::V6,
+        RoomVersionId::V7,
+        RoomVersionId::V8,
+        RoomVersionId::V9,
+        RoomVersionId::V10,
+        RoomVersionId::V11,
+        RoomVersionId::V12,
+    ];
+
+    fn request() -> CreateRoom {
+        CreateRoom {
+            creator: owned_user_id!("@alice:localhost"),
+            version: None,
+            alias_localpart: None,
+            name: None,
+            topic: None,
+            published: false,
+            preset: None,
+            invite: vec![owned_user_id!("@bob:localhost")],
+            is_direct: false,
+            initial_state: Vec::new(),
+            power_levels: None,
+            creation_content: None,
+            transaction: None,
+        }
+    }
+
+    fn raw(value: &Value) -> Box<serde_json::value::RawValue> {
+        serde_json::value::to_raw_value(value).unwrap()
+    }
+
+    fn version(id: &RoomVersionId) -> RoomVersion {
+        RoomVersion::new(id).unwrap()
+    }
+
+    fn value(content: CanonicalJsonObject) -> Value {
+        serde_json::to_value(content).unwrap()
+    }
+
+    #[test]
+    fn the_server_says_the_version_and_who_the_creator_is() {
+        let mut request = request();
+        request.creation_content = Some(raw(
+            &json!({"room_version": "99", "creator": "@eve:x", "type": "m.space"}),
+        ));
+        for id in &VERSIONS {
+            let found = create_content(&request, Preset::PrivateChat, &version(id)).unwrap();
+            let mut wanted = json!({"room_version": id, "type": "m.space"});
+            if !matches!(id, RoomVersionId::V11 | RoomVersionId::V12) {
+                wanted["creator"] = json!("@alice:localhost");
+            }
+            assert_eq!(value(found), wanted);
+        }
+    }
+
+    #[test]
+    fn the_trusted_are_creators_or_have_the_creator_s_level() {
+        let mut request = request();
+        request.creation_content = Some(raw(&json!({
+            "additional_creators": ["@carol:localhost", "@bob:localhost"]
+        })));
+        let preset = Preset::TrustedPrivateChat;
+        let create = create_content(&request, preset, &version(&RoomVersionId::V12)).unwrap();
+        let levels = power_levels(&request, preset, &version(&RoomVersionId::V12), &create);
+        assert_eq!(value(levels.unwrap())["users"], json!({}));
+        assert_eq!(
+            value(create)["additional_creators"],
+            json!(["@carol:localhost", "@bob:localhost"])
+        );
+        for id in &VERSIONS[..11] {
+            let create = create_content(&request, preset, &version(id)).unwrap();
+            let levels = power_levels(&request, preset, &version(id), &create).unwrap();
+            let wanted = json!({"@alice:localhost": 100, "@bob:localhost": 100});
+            assert_eq!(value(levels)["users"], wanted);
+        }
+    }
+
+    #[test]
+    fn tombstones_need_more_than_other_state_where_creators_stand_above() {
+        let request = request();
+        for id in &VERSIONS {
+            let create = create_content(&request, Preset::PublicChat, &version(id)).unwrap();
+            let levels = power_levels(&request, Preset::PublicChat, &version(id), &create);
+            let levels = value(levels.unwrap());
+            let wanted = if *id == RoomVersionId::V12 { 150 } else { 100 };
+            assert_eq!(levels["events"]["m.room.tombstone"], wanted);
+            assert_eq!(levels["state_default"], 50);
+        }
+    }
+
+    #[test]
+    fn b21_a_creator_cannot_be_given_a_level_in_version_12() {
+        let mut request = request();
+        request.power_levels = Some(raw(&json!({"users": {"@alice:localhost": 100}})));
+        let (preset, v12) = (Preset::PrivateChat, version(&RoomVersionId::V12));
+        let create = create_content(&request, preset, &v12).unwrap();
+        let refused = power_levels(&request, preset, &v12, &create);
+        assert!(
+            matches!(refused, Err(RoomError::InvalidRoomState(_))),
+            "{refused:?}"
+        );
+        let v11 = version(&RoomVersionId::V11);
+        let create = create_content(&request, preset, &v11).unwrap();
+        assert!(power_levels(&request, preset, &v11, &create).is_ok());
+        for wrong in [json!("@bob:localhost"), json!(["bob"]), json!([1])] {
+            request.creation_content = Some(raw(&json!({"additional_creators": wrong})));
+            let refused = create_content(&request, Preset::TrustedPrivateChat, &v12);
+            assert!(
+                matches!(refused, Err(RoomError::InvalidRoomState(_))),
+                "{refused:?}"
+            );
+        }
+    }
+}
