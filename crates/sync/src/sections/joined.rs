@@ -74,7 +74,8 @@ impl Reading<'_> {
         };
         match self.request.use_state_after {
             true => joined.state_after = Some(state),
-            false => joined.state = (self.request.r0 || !state.is_empty()).then_some(state),
+            // Empty or not: matrix-nio reads it without looking.
+            false => joined.state = Some(state),
         }
         if self.request.r0 {
             joined.ephemeral.get_or_insert_default();

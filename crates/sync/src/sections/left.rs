@@ -83,7 +83,8 @@ impl Reading<'_> {
         };
         match self.request.use_state_after {
             true => section.state_after = Some(state),
-            false => section.state = (self.request.r0 || !state.is_empty()).then_some(state),
+            // Empty or not: matrix-nio reads it without looking.
+            false => section.state = Some(state),
         }
         Ok(section)
     }
