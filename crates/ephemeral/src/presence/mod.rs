@@ -42,9 +42,13 @@ pub struct PresenceTracker {
     stream: ChangeStream,
     clock: Arc<dyn Clock>,
     settings: PresenceSettings,
-    /// Written under the lock of `users`, so that who has read a counter finds its change there.
+    /// Grows when the observers know of a change, and not before: who has read a counter can ask
+    /// them about everything up to it.
     counter: AtomicU64,
     users: Mutex<Users>,
+    /// Whoever announces holds this, so that announcements come in the order of their counters.
+    /// An observer that changed somebody's presence when told of one would wait for itself.
+    announcing: Mutex<()>,
     sooner: Notify,
 }
 
@@ -83,7 +87,7 @@ impl Default for Tracked {
 /// What came of looking at a user.
 #[derive(Default)]
 struct Outcome {
-    change: Option<EphemeralChange>,
+    announce: bool,
     sooner: bool,
 }
 
@@ -104,6 +108,7 @@ impl PresenceTracker {
             settings,
             counter: AtomicU64::new(0),
             users: Mutex::default(),
+            announcing: Mutex::default(),
             sooner: Notify::new(),
         }
     }
@@ -201,12 +206,37 @@ impl PresenceTracker {
         if outcome.sooner {
             self.sooner.notify_one();
         }
-        if let Some(change) = outcome.change {
-            self.stream.announce_ephemeral(&change);
+        if outcome.announce {
+            self.announce(user_id, now_ms);
         }
     }
 
-    /// Compares what others see of a user with what was announced, and plans the next look.
+    /// Announces what others see of a user, unless somebody else just did.
+    fn announce(&self, user_id: &UserId, now_ms: u64) {
+        let _turn = self.announcing.lock();
+        let mut users = self.users.lock();
+        let Some(tracked) = users.by_id.get_mut(user_id) else {
+            return;
+        };
+        let shown = tracked.user.shown(now_ms, &self.settings);
+        if shown == tracked.announced && !tracked.unannounced {
+            return;
+        }
+        let counter = self.counter.load(Ordering::Relaxed) + 1;
+        tracked.counter = counter;
+        tracked.announced = shown;
+        tracked.announced_ms = Some(now_ms);
+        tracked.unannounced = false;
+        // Observers read the tracker, so it is released before they are told.
+        drop(users);
+        let user_id = user_id.to_owned();
+        self.stream
+            .announce_ephemeral(&EphemeralChange::Presence { user_id, counter });
+        self.counter.store(counter, Ordering::Release);
+    }
+
+    /// Compares what others see of a user with what was announced, says whether to announce it
+    /// now, and plans the next look.
     fn look(&self, users: &mut Users, user_id: &UserId, now_ms: u64) -> Outcome {
         let Users { by_id, due } = users;
         let Some(tracked) = by_id.get_mut(user_id) else {
@@ -214,25 +244,15 @@ impl PresenceTracker {
         };
         let shown = tracked.user.shown(now_ms, &self.settings);
         let mut next_ms = tracked.user.next_change_ms(now_ms, &self.settings);
-        let mut change = None;
+        let mut announce = false;
         if shown != tracked.announced || tracked.unannounced {
             let interval_ms = self.settings.announce_interval_ms;
             let again_ms = tracked
                 .announced_ms
                 .map(|last_ms| last_ms.saturating_add(interval_ms));
-            if let Some(again_ms) = again_ms.filter(|again_ms| *again_ms > now_ms) {
-                next_ms = next_ms.into_iter().chain([again_ms]).min();
-            } else {
-                let counter = self.counter.load(Ordering::Relaxed) + 1;
-                tracked.counter = counter;
-                tracked.announced = shown;
-                tracked.announced_ms = Some(now_ms);
-                tracked.unannounced = false;
-                self.counter.store(counter, Ordering::Release);
-                change = Some(EphemeralChange::Presence {
-                    user_id: user_id.to_owned(),
-                    counter,
-                });
+            match again_ms.filter(|again_ms| *again_ms > now_ms) {
+                Some(again_ms) => next_ms = next_ms.into_iter().chain([again_ms]).min(),
+                None => announce = true,
             }
         }
         // An appointment that has come too early costs one more look; to move it with each
@@ -247,7 +267,7 @@ impl PresenceTracker {
             sooner = due.first().is_none_or(|(first_ms, _)| next_ms < *first_ms);
             due.insert((next_ms, user_id.to_owned()));
         }
-        Outcome { change, sooner }
+        Outcome { announce, sooner }
     }
 }
 
@@ -259,7 +279,7 @@ impl Timed for PresenceTracker {
     fn advance(&self) -> Option<u64> {
         let now_ms = self.clock.now_ms();
         let mut users = self.users.lock();
-        let mut changes = Vec::new();
+        let mut changed = Vec::new();
         let next = loop {
             match users.due.first() {
                 Some((due_ms, _)) if *due_ms <= now_ms => {
@@ -269,15 +289,16 @@ impl Timed for PresenceTracker {
                     if let Some(tracked) = users.by_id.get_mut(&user_id) {
                         tracked.due_ms = None;
                     }
-                    changes.extend(self.look(&mut users, &user_id, now_ms).change);
+                    if self.look(&mut users, &user_id, now_ms).announce {
+                        changed.push(user_id);
+                    }
                 }
                 first => break first.map(|(due_ms, _)| *due_ms),
             }
         };
         drop(users);
-        // Observers read the tracker, so the lock is released before they are told.
-        for change in changes {
-            self.stream.announce_ephemeral(&change);
+        for user_id in changed {
+            self.announce(&user_id, now_ms);
         }
         next
     }

@@ -237,6 +237,43 @@ fn changes_in_quick_succession_are_announced_as_one() {
     assert!(setup.announced().is_empty());
 }
 
+/// Asks for the counter whenever it is told of a change, as a sync on another thread may.
+#[derive(Default)]
+struct Asker {
+    tracker: std::sync::OnceLock<Arc<PresenceTracker>>,
+    seen: Mutex<Vec<(u64, u64)>>,
+}
+
+impl ChangeObserver for Asker {
+    fn changed(&self, _changes: &[Change]) {}
+
+    fn ephemeral_changed(&self, change: &EphemeralChange) {
+        let EphemeralChange::Presence { user_id, counter } = change else {
+            return;
+        };
+        let tracker = self.tracker.get().unwrap();
+        assert_eq!(tracker.presence(user_id).unwrap().counter, *counter);
+        self.seen.lock().push((*counter, tracker.counter()));
+    }
+}
+
+#[test]
+fn a_counter_is_shown_once_the_observers_know_what_it_counts() {
+    let (asker, stream) = (Arc::<Asker>::default(), ChangeStream::new());
+    stream.observe(vec![Arc::clone(&asker) as Arc<dyn ChangeObserver>]);
+    let tracker = Arc::new(PresenceTracker::new(
+        MemoryMembers::in_one_room(),
+        stream,
+        Arc::new(TestClock::at(100_000)),
+        PresenceSettings::default(),
+    ));
+    assert!(asker.tracker.set(Arc::clone(&tracker)).is_ok());
+    tracker.synced(alice(), Online);
+    tracker.synced(bob(), Online);
+    assert_eq!(*asker.seen.lock(), [(1, 0), (2, 1)]);
+    assert_eq!(tracker.counter(), 2);
+}
+
 #[test]
 fn a_new_name_is_announced_with_the_presence() {
     let setup = setup();
