@@ -95,6 +95,29 @@ async fn b44_an_alias_is_changed_only_by_who_may() {
 }
 
 #[tokio::test]
+async fn one_alias_for_two_at_once_goes_to_one() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    for n in 0..5 {
+        let name = format!("race{n}-{}", alice.localpart());
+        let request = json!({"room_alias_name": name});
+        let tries = (0..4).map(|_| alice.post("createRoom", request.clone()));
+        let answers = futures_util::future::join_all(tries).await;
+        let (made, refused): (Vec<_>, Vec<_>) =
+            answers.into_iter().partition(|answer| answer.status == 200);
+        assert_eq!(made.len(), 1);
+        for answer in refused {
+            answer.expect_error(400, "M_ROOM_IN_USE");
+        }
+        let alias = format!("#{name}:{}", server.server_name());
+        let found = alice.get(&alias_path(&alias)).await.expect_ok();
+        assert_eq!(found["room_id"], made[0].body["room_id"]);
+    }
+    let joined = alice.get("joined_rooms").await.expect_ok();
+    assert_eq!(joined["joined_rooms"].as_array().unwrap().len(), 5);
+}
+
+#[tokio::test]
 async fn b44_an_alias_that_is_none_is_refused() {
     let server = shared_server().await;
     let alice = server.register("alice").await;

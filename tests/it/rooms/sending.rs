@@ -1,8 +1,8 @@
 //! Messages and state are sent in every way the API knows, by those who are in the room.
 
-use greenroom_tests::{Client, TestServer, encode, shared_server};
+use greenroom_tests::{Client, DEADLINE, TestServer, encode, shared_server};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ids, in_room, shared_room, text, texts, timeline};
 
@@ -262,4 +262,44 @@ async fn a_flood_of_messages_is_stopped_before_it_has_an_effect() {
     let body = limited.expect_error(429, "M_LIMIT_EXCEEDED");
     assert!(body["retry_after_ms"].is_u64(), "{body}");
     assert_eq!(texts(&timeline(&alice, &room).await).len(), sent);
+}
+
+/// Anybody can name rooms that are not there.
+#[tokio::test]
+async fn rooms_that_are_not_there_take_no_memory() {
+    let builder = TestServer::builder().flag("--metrics-listen", "127.0.0.1:0");
+    let server = builder.start().await;
+    let metrics = server
+        .log()
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find_map(|line| match line["fields"]["message"].as_str() {
+            Some("metrics are served at /metrics") => {
+                Some(format!("http://{}", line["fields"]["address"].as_str()?))
+            }
+            _ => None,
+        })
+        .expect("the log says where the metrics are");
+    let metrics = Client::at(&metrics);
+    let alice = server.register("alice").await;
+    let tries = (0..100).map(|n| {
+        let path = in_room(&format!("!nowhere{}", n / 2), "join");
+        let alice = &alice;
+        async move { alice.post(&path, json!({})).await }
+    });
+    for answer in futures_util::future::join_all(tries).await {
+        answer.expect_error(404, "M_NOT_FOUND");
+    }
+    let give_up = std::time::Instant::now() + DEADLINE;
+    loop {
+        let text = metrics.get("/metrics").await.text();
+        let actors = text
+            .lines()
+            .find_map(|line| line.strip_prefix("greenroom_room_actors "));
+        if actors == Some("0") {
+            break;
+        }
+        assert!(std::time::Instant::now() < give_up, "{actors:?} are left");
+        tokio::task::yield_now().await;
+    }
 }

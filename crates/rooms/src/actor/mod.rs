@@ -29,6 +29,8 @@ use crate::{RoomError, wish::Wish};
 const IDLE_CHECK: Duration = Duration::from_mins(1);
 /// How long an actor outlives the last wish.
 const IDLE_AFTER: Duration = Duration::from_mins(5);
+/// How long an actor outlives the news that there is no such room.
+const NO_ROOM_AFTER: Duration = Duration::from_secs(1);
 /// How many wishes wait in one room's mailbox.
 const MAILBOX: usize = 1024;
 /// How often a wish may send the actor back to the database for more state. Each round loads what
@@ -150,11 +152,22 @@ impl RoomActor {
         let generation = self.head.as_ref().map(RoomHead::generation);
         let version = self.head.as_ref().map(|head| head.version().clone());
         let load = load(Arc::clone(&self.tools), self.room_id.clone(), version, keys);
-        Box::pin(load.into_actor(self).then(move |loaded, actor, _| {
+        Box::pin(load.into_actor(self).then(move |loaded, actor, ctx| {
             let installed = loaded.and_then(|loaded| actor.install(loaded, generation));
             match installed {
                 Ok(()) => actor.propose(wish, rounds),
-                Err(error) => Box::pin(fut::err(error)) as Reply,
+                Err(error) => {
+                    if matches!(error, RoomError::NoSuchRoom) {
+                        // Anybody can name rooms that are not there: none of them stays in memory.
+                        // Those who asked at the same time are answered first.
+                        ctx.run_later(NO_ROOM_AFTER, |actor, ctx| {
+                            if actor.head.is_none() {
+                                ctx.stop();
+                            }
+                        });
+                    }
+                    Box::pin(fut::err(error)) as Reply
+                }
             }
         }))
     }

@@ -90,6 +90,11 @@ impl Registry {
                 Ok(outcome) => outcome,
                 Err(MailboxError::Closed | MailboxError::Timeout) => Err(RoomError::Stopped),
             };
+            if matches!(outcome, Err(RoomError::NoSuchRoom)) {
+                // Its actor stops by itself; nobody finds it any more.
+                self.rooms
+                    .remove_if(room_id, |_, found| found.address == room.address);
+            }
             if !matches!(
                 outcome,
                 Err(RoomError::Stopped | RoomError::Storage(StorageError::StaleHead))
