@@ -214,7 +214,7 @@ test('names, topics and messages full of markup stay text', async () => {
   await api(alice, 'PUT', `${room}/state/m.room.topic`, { topic: evil });
   await api(alice, 'PUT', `${room}/state/m.room.name`, { name: evil });
   await sendText(alice, roomId, 'markup', evil);
-  await api(alice, 'PUT', `${room}/send/m.room.message/odd`, { msgtype: 'm.text', body: { not: 'text' }, formatted_body: evil });
+  await api(alice, 'PUT', `${room}/send/m.room.message/odd`, { msgtype: 'm.text', body: 'odd', formatted_body: evil, 'm.relates_to': [evil] });
   await api(alice, 'PUT', `${room}/send/m.room.message/link`, { msgtype: 'm.text', body: 'javascript:window.broken=1 https://example.org/"onclick=x' });
   await shown(bobPage, evil);
   await message(bobPage, 'https://example.org').waitFor();
