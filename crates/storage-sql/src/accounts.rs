@@ -21,6 +21,7 @@ use crate::{
         account_data, accounts, filters, profile_changes, profile_fields, registration_tokens,
         uia_sessions,
     },
+    text::{pack, pack_owned, unpack},
     writer::WriteTx,
 };
 
@@ -29,7 +30,7 @@ type TokenRow = (String, Option<i64>, i64, Option<i64>);
 
 fn token((token, allowed, uses, expires): TokenRow) -> RegistrationToken {
     RegistrationToken {
-        token,
+        token: unpack(token),
         uses_allowed: allowed.map(ms),
         uses: ms(uses),
         expires_ts_ms: expires.map(ms),
@@ -57,7 +58,7 @@ fn use_token(tx: &mut WriteTx<'_>, token: &str, now_ms: u64) -> Result<bool, Sto
         .is_null()
         .or(registration_tokens::expires_ts.gt(ts(now_ms)));
     let used = diesel::update(registration_tokens::table)
-        .filter(registration_tokens::token.eq(token))
+        .filter(registration_tokens::token.eq(pack(token)))
         .filter(usable)
         .filter(current)
         .set(registration_tokens::uses.eq(registration_tokens::uses + 1))
@@ -210,7 +211,7 @@ impl AccountStore for Db {
         self.write(move |tx| {
             diesel::insert_into(registration_tokens::table)
                 .values((
-                    registration_tokens::token.eq(token.token),
+                    registration_tokens::token.eq(pack(&token.token)),
                     registration_tokens::uses_allowed.eq(token.uses_allowed.map(ts)),
                     registration_tokens::uses.eq(ts(token.uses)),
                     registration_tokens::expires_ts.eq(token.expires_ts_ms.map(ts)),
@@ -226,7 +227,7 @@ impl AccountStore for Db {
         &self,
         name: &str,
     ) -> Result<Option<RegistrationToken>, StorageError> {
-        let name = name.to_owned();
+        let name = pack_owned(name);
         self.read(move |conn| {
             let row: Option<TokenRow> = registration_tokens::table
                 .find(name)
@@ -250,7 +251,7 @@ impl AccountStore for Db {
     }
 
     async fn delete_registration_token(&self, token: &str) -> Result<bool, StorageError> {
-        let token = token.to_owned();
+        let token = pack_owned(token);
         self.write(move |tx| {
             let deleted = diesel::delete(registration_tokens::table.find(token))
                 .execute(tx.conn)

@@ -1,56 +1,58 @@
 //! Event appends: prepared on the caller's thread, written by the writer many at a time.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use diesel::{
     ExpressionMethods, Insertable, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper,
     dsl::max,
 };
-use greenroom_model::{StoredEvent, StreamPosition};
+use greenroom_model::{StoredEvent, StreamPosition, TransactionKey};
 use greenroom_storage::{Append, RedactedEvent, StorageError};
 use greenroom_stream::{ChangeKind, MembershipChange};
 use ruma::{OwnedUserId, events::room::member::MembershipState};
 use serde::Deserialize;
 
 use crate::{
-    connection::{AnyConnection, FromDiesel, on_either},
+    connection::{AnyConnection, FromDiesel},
     rows::{EventRow, ts},
     schema::{events, memberships, room_state, rooms},
-    text::{pack, pack_owned},
+    text::{fold, pack},
     writer::WriteTx,
 };
 
 /// `room_state.replaced_at` of an event that still holds its place.
 pub(crate) const CURRENT: i64 = i64::MAX;
 
-/// The events table's row of one append. No column has a default: a batch is one statement.
+/// The events table's row of one append. No column has a default, so that a batch is one
+/// statement, and a single row one that stays prepared.
 #[derive(Insertable)]
 #[diesel(table_name = events, treat_none_as_default_value = false)]
-pub(crate) struct NewEventRow {
-    pub(crate) position: i64,
-    event_id: String,
-    room_id: String,
-    event_type: String,
-    state_key: Option<String>,
-    sender: String,
+struct NewEventRow<'a> {
+    position: i64,
+    event_id: &'a str,
+    room_id: &'a str,
+    event_type: Cow<'a, str>,
+    state_key: Option<Cow<'a, str>>,
+    sender: &'a str,
     origin_server_ts: i64,
     depth: i64,
-    json: Vec<u8>,
-    redacted_by: Option<String>,
-    replaces_state: Option<String>,
-    txn_key: Option<Vec<u8>>,
-    device_id: Option<String>,
-    txn_id: Option<String>,
+    json: &'a [u8],
+    redacted_by: Option<&'a str>,
+    replaces_state: Option<&'a str>,
+    txn_key: Option<&'a [u8]>,
+    device_id: Option<Cow<'a, str>>,
+    txn_id: Option<Cow<'a, str>>,
 }
 
-/// An append with everything parsed and copied that need not be on the writer's thread. Positions
-/// are filled in by the writer.
+/// An append with everything parsed that need not be on the writer's thread. The position is
+/// filled in by the writer.
 pub(crate) struct PreparedAppend {
     pub(crate) generation: u64,
-    pub(crate) row: NewEventRow,
-    pub(crate) event: StoredEvent,
+    pub(crate) event: Arc<StoredEvent>,
+    depth: u64,
+    txn_key: Option<TransactionKey>,
     membership: Option<MemberRow>,
-    summary: Vec<(SummaryColumn, Option<String>)>,
+    summary: Option<(SummaryColumn, Option<String>)>,
     redacts: Option<RedactedEvent>,
 }
 
@@ -83,14 +85,15 @@ struct Copied {
     content: serde_json::Map<String, serde_json::Value>,
 }
 
-fn copied(json: &[u8], key: &str) -> Option<String> {
-    let event: Copied = serde_json::from_slice(json).unwrap_or_default();
-    event
-        .content
-        .get(key)?
-        .as_str()
-        .filter(|value| !value.is_empty())
-        .map(str::to_owned)
+impl Copied {
+    fn from(json: &[u8]) -> Self {
+        serde_json::from_slice(json).unwrap_or_default()
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        let value = self.content.get(key)?.as_str()?;
+        (!value.is_empty()).then(|| value.to_owned())
+    }
 }
 
 /// The summary column that a state event sets, and the key of its content that goes there.
@@ -116,50 +119,30 @@ fn summary_column(
 
 impl PreparedAppend {
     pub(crate) fn new(append: Append) -> Self {
-        let (txn_key, device_id, txn_id) = match &append.transaction {
-            Some((key, device, txn)) => (
-                Some(key.as_bytes().to_vec()),
-                Some(device.to_string()),
-                Some(pack_owned(txn.as_str())),
-            ),
-            None => (None, None, None),
-        };
-        let row = NewEventRow {
-            position: 0,
-            event_id: append.event_id.to_string(),
-            room_id: append.room_id.to_string(),
-            event_type: pack_owned(&append.event_type),
-            state_key: append.state_key.as_deref().map(pack_owned),
-            sender: append.sender.to_string(),
-            origin_server_ts: ts(append.origin_server_ts.0.into()),
-            depth: ts(append.depth),
-            json: append.json.to_vec(),
-            redacted_by: None,
-            replaces_state: append.replaces_state.as_ref().map(ToString::to_string),
-            txn_key,
-            device_id,
-            txn_id,
-        };
         let membership = append.membership.and_then(|(membership, previous)| {
+            let content = Copied::from(&append.json);
             Some(MemberRow {
                 user_id: append.state_key.as_deref()?.try_into().ok()?,
                 membership,
                 previous,
-                display_name: copied(&append.json, "displayname"),
-                avatar_url: copied(&append.json, "avatar_url"),
+                display_name: content.text("displayname"),
+                avatar_url: content.text("avatar_url"),
             })
         });
         let summary = summary_column(&append.event_type, append.state_key.as_deref())
-            .map(|(column, key)| (column, copied(&append.json, key)))
-            .into_iter()
-            .collect();
+            .map(|(column, key)| (column, Copied::from(&append.json).text(key)));
+        let (txn_key, transaction) = append
+            .transaction
+            .map(|(key, device, txn)| (key, (device, txn)))
+            .unzip();
         Self {
             generation: append.generation,
-            row,
+            depth: append.depth,
+            txn_key,
             membership,
             summary,
             redacts: append.redacts,
-            event: StoredEvent {
+            event: Arc::new(StoredEvent {
                 position: StreamPosition::START,
                 event_id: append.event_id,
                 room_id: append.room_id,
@@ -170,21 +153,63 @@ impl PreparedAppend {
                 json: append.json,
                 redacted_by: None,
                 replaces_state: append.replaces_state,
-                transaction: append.transaction.map(|(_, device, txn)| (device, txn)),
-            },
+                transaction,
+            }),
+        }
+    }
+
+    /// Whether all that it writes is one row of `events`.
+    pub(crate) fn is_one_row(&self) -> bool {
+        self.event.state_key.is_none() && self.redacts.is_none()
+    }
+
+    fn row(&self) -> NewEventRow<'_> {
+        let event = &*self.event;
+        let transaction = event.transaction.as_ref();
+        NewEventRow {
+            position: event.position.0,
+            event_id: event.event_id.as_str(),
+            room_id: event.room_id.as_str(),
+            event_type: pack(&event.event_type),
+            state_key: event.state_key.as_deref().map(pack),
+            sender: event.sender.as_str(),
+            origin_server_ts: ts(event.origin_server_ts.0.into()),
+            depth: ts(self.depth),
+            json: &event.json,
+            redacted_by: None,
+            replaces_state: event.replaces_state.as_ref().map(|id| id.as_str()),
+            txn_key: self.txn_key.as_ref().map(|key| key.as_bytes().as_slice()),
+            device_id: transaction.map(|(device, _)| pack(device.as_str())),
+            txn_id: transaction.map(|(_, txn)| pack(txn.as_str())),
         }
     }
 }
 
-/// Writes appends whose positions are set: one insert for all events, then what the state events
-/// and redactions among them change.
+/// Writes appends whose positions are set: first all events, then what the state events and
+/// redactions among them change.
 pub(crate) fn write_appends(
     tx: &mut WriteTx<'_>,
     appends: &[&PreparedAppend],
 ) -> Result<(), StorageError> {
-    let rows: Vec<&NewEventRow> = appends.iter().map(|append| &append.row).collect();
-    on_either!(tx.conn, c => diesel::insert_into(events::table).values(rows).execute(c))
-        .map_err(StorageError::from_diesel)?;
+    match tx.conn {
+        // A round trip for all of them.
+        AnyConnection::Postgres(conn) => {
+            let rows: Vec<NewEventRow<'_>> = appends.iter().map(|append| append.row()).collect();
+            diesel::insert_into(events::table)
+                .values(rows)
+                .execute(conn)
+                .map_err(StorageError::from_diesel)?;
+        }
+        // There is none to save, and this statement stays prepared whatever their number.
+        AnyConnection::Sqlite(conn) => {
+            for append in appends {
+                diesel::insert_into(events::table)
+                    .values(append.row())
+                    .execute(conn)
+                    .map_err(StorageError::from_diesel)?;
+            }
+        }
+    }
     for append in appends {
         if append.event.state_key.is_some() {
             write_state(tx.conn, append).map_err(StorageError::from_diesel)?;
@@ -195,10 +220,12 @@ pub(crate) fn write_appends(
             previous: member.previous.clone(),
             membership: member.membership.clone(),
         });
-        let event = Arc::new(append.event.clone());
         tx.announce(
             append.event.position,
-            ChangeKind::Event { event, membership },
+            ChangeKind::Event {
+                event: Arc::clone(&append.event),
+                membership,
+            },
         );
         if let Some(redacted) = &append.redacts {
             write_redaction(tx, append, redacted)?;
@@ -207,67 +234,74 @@ pub(crate) fn write_appends(
     Ok(())
 }
 
+/// [`write_appends`] for one.
+pub(crate) fn write_append(
+    tx: &mut WriteTx<'_>,
+    append: &PreparedAppend,
+) -> Result<(), StorageError> {
+    write_appends(tx, &[append])
+}
+
 /// Puts a state event into its place.
 fn write_state(conn: &mut AnyConnection, append: &PreparedAppend) -> diesel::QueryResult<()> {
-    let row = &append.row;
-    let state_key = row.state_key.as_deref().unwrap_or_default();
-    if row.replaces_state.is_some() {
+    let event = &*append.event;
+    let (room_id, position) = (event.room_id.as_str(), event.position.0);
+    let event_type = pack(&event.event_type);
+    let state_key = pack(event.state_key.as_deref().unwrap_or_default());
+    if event.replaces_state.is_some() {
+        let place = || {
+            room_state::table
+                .filter(room_state::room_id.eq(room_id))
+                .filter(room_state::event_type.eq(&event_type))
+                .filter(room_state::state_key.eq(&state_key))
+        };
         // The last version is found by key, however many there were.
-        let last: Option<i64> = room_state::table
-            .filter(room_state::room_id.eq(&row.room_id))
-            .filter(room_state::event_type.eq(&row.event_type))
-            .filter(room_state::state_key.eq(state_key))
-            .select(max(room_state::position))
-            .first(conn)?;
+        let last: Option<i64> = place().select(max(room_state::position)).first(conn)?;
         if let Some(last) = last {
-            diesel::update(room_state::table)
-                .filter(room_state::room_id.eq(&row.room_id))
-                .filter(room_state::event_type.eq(&row.event_type))
-                .filter(room_state::state_key.eq(state_key))
-                .filter(room_state::position.eq(last))
-                .set(room_state::replaced_at.eq(row.position))
+            diesel::update(place().filter(room_state::position.eq(last)))
+                .set(room_state::replaced_at.eq(position))
                 .execute(conn)?;
         }
     }
     diesel::insert_into(room_state::table)
         .values((
-            room_state::room_id.eq(&row.room_id),
-            room_state::event_type.eq(&row.event_type),
-            room_state::state_key.eq(state_key),
-            room_state::position.eq(row.position),
+            room_state::room_id.eq(room_id),
+            room_state::event_type.eq(&event_type),
+            room_state::state_key.eq(&state_key),
+            room_state::position.eq(position),
             room_state::replaced_at.eq(CURRENT),
-            room_state::event_position.eq(row.position),
+            room_state::event_position.eq(position),
         ))
         .execute(conn)?;
     if let Some(member) = &append.membership {
-        write_member(conn, append, member)?;
+        write_member(conn, event, member)?;
     }
-    for (column, value) in &append.summary {
-        write_summary(conn, &row.room_id, *column, value.as_deref())?;
+    if let Some((column, value)) = &append.summary {
+        write_summary(conn, room_id, *column, value.as_deref())?;
     }
     Ok(())
 }
 
 fn write_member(
     conn: &mut AnyConnection,
-    append: &PreparedAppend,
+    event: &StoredEvent,
     member: &MemberRow,
 ) -> diesel::QueryResult<()> {
-    let row = &append.row;
+    let room_id = event.room_id.as_str();
     let values = (
-        memberships::room_id.eq(&row.room_id),
+        memberships::room_id.eq(room_id),
         memberships::user_id.eq(member.user_id.as_str()),
         memberships::membership.eq(member.membership.as_str()),
-        memberships::position.eq(row.position),
-        memberships::event_id.eq(&row.event_id),
-        memberships::sender.eq(&row.sender),
+        memberships::position.eq(event.position.0),
+        memberships::event_id.eq(event.event_id.as_str()),
+        memberships::sender.eq(event.sender.as_str()),
         memberships::display_name.eq(member.display_name.as_deref().map(pack)),
         memberships::avatar_url.eq(member.avatar_url.as_deref().map(pack)),
         memberships::forgotten.eq(false),
     );
     if member.previous.is_some() {
         diesel::update(memberships::table)
-            .filter(memberships::room_id.eq(&row.room_id))
+            .filter(memberships::room_id.eq(room_id))
             .filter(memberships::user_id.eq(member.user_id.as_str()))
             .set(values)
             .execute(conn)?;
@@ -285,7 +319,7 @@ fn write_member(
         change(&MembershipState::Invite),
     );
     if joined != 0 || invited != 0 {
-        diesel::update(rooms::table.find(&row.room_id))
+        diesel::update(rooms::table.find(room_id))
             .set((
                 rooms::joined_members.eq(rooms::joined_members + joined),
                 rooms::invited_members.eq(rooms::invited_members + invited),
@@ -316,6 +350,33 @@ fn write_summary(
             .execute(conn),
         SummaryColumn::RoomType => update.set(rooms::room_type.eq(value)).execute(conn),
     }?;
+    if matches!(
+        column,
+        SummaryColumn::Name | SummaryColumn::Topic | SummaryColumn::CanonicalAlias
+    ) {
+        write_search_text(conn, room_id)?;
+    }
+    Ok(())
+}
+
+/// Writes anew what a search of the directory reads.
+fn write_search_text(conn: &mut AnyConnection, room_id: &str) -> diesel::QueryResult<()> {
+    let shown: Option<(Option<String>, Option<String>, Option<String>)> = rooms::table
+        .find(room_id)
+        .select((rooms::name, rooms::topic, rooms::canonical_alias))
+        .first(conn)
+        .optional()?;
+    let Some((name, topic, alias)) = shown else {
+        return Ok(());
+    };
+    let words: Vec<String> = [name, topic, alias]
+        .iter()
+        .flatten()
+        .map(|text| fold(text))
+        .collect();
+    diesel::update(rooms::table.find(room_id))
+        .set(rooms::search_text.eq(Some(words.join("\n"))))
+        .execute(conn)?;
     Ok(())
 }
 
@@ -326,11 +387,11 @@ fn write_redaction(
     redacted: &RedactedEvent,
 ) -> Result<(), StorageError> {
     let emptied = diesel::update(events::table)
-        .filter(events::event_id.eq(redacted.event_id.as_str()))
-        .filter(events::room_id.eq(&append.row.room_id))
+        .filter(events::event_id.eq(pack(redacted.event_id.as_str())))
+        .filter(events::room_id.eq(append.event.room_id.as_str()))
         .set((
-            events::json.eq(redacted.json.to_vec()),
-            events::redacted_by.eq(Some(&append.row.event_id)),
+            events::json.eq(&*redacted.json),
+            events::redacted_by.eq(Some(append.event.event_id.as_str())),
         ))
         .execute(tx.conn)
         .map_err(StorageError::from_diesel)?;
@@ -338,7 +399,7 @@ fn write_redaction(
         return Ok(());
     }
     let row: Option<EventRow> = events::table
-        .filter(events::event_id.eq(redacted.event_id.as_str()))
+        .filter(events::event_id.eq(pack(redacted.event_id.as_str())))
         .select(EventRow::as_select())
         .first(tx.conn)
         .optional()
@@ -379,7 +440,7 @@ fn forget_copies(conn: &mut AnyConnection, event: &StoredEvent) -> diesel::Query
         .count()
         .get_result(conn)?;
     if current > 0 {
-        let value = copied(&event.json, key);
+        let value = Copied::from(&event.json).text(key);
         write_summary(conn, event.room_id.as_str(), column, value.as_deref())?;
     }
     Ok(())

@@ -116,6 +116,8 @@ fn open_sqlite(path: &std::path::Path, role: Role) -> Result<AnyConnection, Stor
             "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = FULL",
             "PRAGMA wal_autocheckpoint = 4000",
+            // After a spike the log gives its space back.
+            "PRAGMA journal_size_limit = 67108864",
             "PRAGMA cache_size = -16000",
         ]),
         Role::Reader => pragmas.extend(["PRAGMA query_only = ON", "PRAGMA cache_size = -4000"]),
@@ -161,7 +163,9 @@ fn with_defaults(url: &str) -> String {
         ("application_name", "greenroom"),
     ] {
         if !url.contains(&format!("{name}=")) {
-            url.push(if url.contains('?') { '&' } else { '?' });
+            if !url.ends_with(['?', '&']) {
+                url.push(if url.contains('?') { '&' } else { '?' });
+            }
             url.push_str(name);
             url.push('=');
             url.push_str(value);
@@ -186,7 +190,9 @@ impl FromDiesel for StorageError {
             DieselError::DatabaseError(_, info) if is_full(info.message()) => {
                 Self::Unavailable(info.message().to_owned())
             }
-            DieselError::DatabaseError(_, info) if is_gone(info.message()) => {
+            DieselError::DatabaseError(_, info)
+                if is_gone(info.message()) || is_locked(info.message()) =>
+            {
                 Self::Unavailable(info.message().to_owned())
             }
             DieselError::BrokenTransactionManager => {
@@ -200,6 +206,11 @@ impl FromDiesel for StorageError {
 /// The disk (or the quota) is full: writing may work again later.
 fn is_full(message: &str) -> bool {
     message.contains("database or disk is full") || message.contains("No space left on device")
+}
+
+/// Somebody else has held the SQLite file for longer than `busy_timeout`.
+fn is_locked(message: &str) -> bool {
+    message.starts_with("database is locked") || message.starts_with("database table is locked")
 }
 
 /// The PostgreSQL server went away or is not up yet.
@@ -216,6 +227,27 @@ fn is_gone(message: &str) -> bool {
     ]
     .iter()
     .any(|part| message.contains(part))
+}
+
+/// Whether the file system that holds a SQLite file has no room left: a small file beside it
+/// cannot be written.
+pub(crate) fn disk_is_full(url: &DatabaseUrl) -> bool {
+    let DatabaseUrl::Sqlite(path) = url else {
+        return false;
+    };
+    let probe = path.with_extension("space-probe");
+    let written = std::fs::File::create(&probe).and_then(|mut file| {
+        std::io::Write::write_all(&mut file, &[0; 65_536])?;
+        file.sync_all()
+    });
+    // What could not be created need not be removed.
+    let _ = std::fs::remove_file(&probe);
+    written.is_err_and(|error| {
+        matches!(
+            error.kind(),
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+        )
+    })
 }
 
 /// Whether the disk itself failed. After that nothing may be acknowledged: the kernel may have

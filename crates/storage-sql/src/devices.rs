@@ -6,7 +6,7 @@ use greenroom_storage::{
     Device, DeviceStore, NewSession, Refresh, Session, StorageError, TokenHash,
 };
 use greenroom_stream::ChangeKind;
-use ruma::{DeviceId, OwnedUserId, UserId};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 
 use crate::{
     Db,
@@ -20,6 +20,9 @@ use crate::{
 
 diesel::allow_tables_to_appear_in_same_query!(access_tokens, accounts);
 
+/// How long a refresh token that was replaced is remembered, so that a copy of it is recognized.
+const REMEMBER_TRADED_MS: u64 = 60 * 24 * 3_600_000;
+
 fn bytes(token: TokenHash) -> Vec<u8> {
     token.0.to_vec()
 }
@@ -30,14 +33,15 @@ pub(crate) fn write_session(
     user_id: &UserId,
     session: &NewSession,
 ) -> Result<(), StorageError> {
+    let device_id = pack(session.device_id.as_str());
     let existing: i64 = devices::table
         .filter(devices::user_id.eq(user_id.as_str()))
-        .filter(devices::device_id.eq(session.device_id.as_str()))
+        .filter(devices::device_id.eq(&device_id))
         .count()
         .get_result(tx.conn)
         .map_err(StorageError::from_diesel)?;
     if existing > 0 {
-        delete_tokens(tx.conn, user_id, &session.device_id).map_err(StorageError::from_diesel)?;
+        delete_tokens(tx.conn, user_id, &device_id).map_err(StorageError::from_diesel)?;
         tx.change(ChangeKind::SessionsEnded {
             user_id: user_id.to_owned(),
             device_id: Some(session.device_id.clone()),
@@ -46,7 +50,7 @@ pub(crate) fn write_session(
         diesel::insert_into(devices::table)
             .values((
                 devices::user_id.eq(user_id.as_str()),
-                devices::device_id.eq(session.device_id.as_str()),
+                devices::device_id.eq(&device_id),
                 devices::display_name.eq(session.display_name.as_deref().map(pack)),
                 devices::created_ts.eq(ts(session.created_ts_ms)),
             ))
@@ -55,7 +59,7 @@ pub(crate) fn write_session(
     }
     write_tokens(
         tx.conn,
-        (user_id.as_str(), session.device_id.as_str()),
+        (user_id.as_str(), &device_id),
         session.access_token,
         session.access_expires_ts_ms,
         session.refresh_token,
@@ -63,6 +67,7 @@ pub(crate) fn write_session(
     .map_err(StorageError::from_diesel)
 }
 
+/// `device_id` as stored.
 fn write_tokens(
     conn: &mut AnyConnection,
     (user_id, device_id): (&str, &str),
@@ -86,27 +91,29 @@ fn write_tokens(
                 refresh_tokens::device_id.eq(device_id),
                 refresh_tokens::used.eq(false),
                 refresh_tokens::next_access.eq(None::<Vec<u8>>),
+                refresh_tokens::traded_ts.eq(None::<i64>),
             ))
             .execute(conn)?;
     }
     Ok(())
 }
 
+/// `device_id` as stored.
 fn delete_tokens(
     conn: &mut AnyConnection,
     user_id: &UserId,
-    device_id: &DeviceId,
+    device_id: &str,
 ) -> diesel::QueryResult<()> {
     diesel::delete(
         access_tokens::table
             .filter(access_tokens::user_id.eq(user_id.as_str()))
-            .filter(access_tokens::device_id.eq(device_id.as_str())),
+            .filter(access_tokens::device_id.eq(device_id)),
     )
     .execute(conn)?;
     diesel::delete(
         refresh_tokens::table
             .filter(refresh_tokens::user_id.eq(user_id.as_str()))
-            .filter(refresh_tokens::device_id.eq(device_id.as_str())),
+            .filter(refresh_tokens::device_id.eq(device_id)),
     )
     .execute(conn)?;
     Ok(())
@@ -125,18 +132,18 @@ pub(crate) fn delete_sessions(
         .load(tx.conn)
         .map_err(StorageError::from_diesel)?;
     let mut deleted = 0;
-    for device_id in all {
-        let device_id = <&DeviceId>::from(device_id.as_str());
-        if only.is_some_and(|only| only != device_id) || keep == Some(device_id) {
+    for stored in all {
+        let device_id = OwnedDeviceId::from(unpack(stored.clone()));
+        if only.is_some_and(|only| only != device_id) || keep == Some(&*device_id) {
             continue;
         }
-        delete_tokens(tx.conn, user_id, device_id).map_err(StorageError::from_diesel)?;
-        diesel::delete(devices::table.find((user_id.as_str(), device_id.as_str())))
+        delete_tokens(tx.conn, user_id, &stored).map_err(StorageError::from_diesel)?;
+        diesel::delete(devices::table.find((user_id.as_str(), &stored)))
             .execute(tx.conn)
             .map_err(StorageError::from_diesel)?;
         tx.change(ChangeKind::SessionsEnded {
             user_id: user_id.to_owned(),
-            device_id: Some(device_id.to_owned()),
+            device_id: Some(device_id),
         });
         deleted += 1;
     }
@@ -160,7 +167,7 @@ fn session_of(conn: &mut AnyConnection, token: &[u8]) -> Result<Option<Session>,
     row.map(|(user_id, device_id, expires_ts, admin)| {
         Ok(Session {
             user_id: id::<OwnedUserId>(user_id, "user ID")?,
-            device_id: device_id.into(),
+            device_id: unpack(device_id).into(),
             access_expires_ts_ms: expires_ts.map(ms),
             admin,
         })
@@ -197,7 +204,7 @@ impl DeviceStore for Db {
         access_token: TokenHash,
         access_expires_ts_ms: Option<u64>,
         new_refresh_token: TokenHash,
-        _now_ms: u64,
+        now_ms: u64,
     ) -> Result<Refresh, StorageError> {
         self.write(move |tx| {
             let row: Option<(String, String, bool, Option<Vec<u8>>)> = refresh_tokens::table
@@ -211,36 +218,40 @@ impl DeviceStore for Db {
                 .first(tx.conn)
                 .optional()
                 .map_err(StorageError::from_diesel)?;
-            let Some((user_id, device_id, used, _)) = row else {
+            let Some((user_id, device_id, used, next_access)) = row else {
                 return Ok(Refresh::Unknown);
             };
             let user_id: OwnedUserId = id(user_id, "user ID")?;
-            let device = <&DeviceId>::from(device_id.as_str());
-            let ended = ChangeKind::SessionsEnded {
+            tx.change(ChangeKind::SessionsEnded {
                 user_id: user_id.clone(),
-                device_id: Some(device.to_owned()),
-            };
-            tx.change(ended);
+                device_id: Some(unpack(device_id.clone()).into()),
+            });
             if used {
-                delete_tokens(tx.conn, &user_id, device).map_err(StorageError::from_diesel)?;
+                delete_tokens(tx.conn, &user_id, &device_id).map_err(StorageError::from_diesel)?;
                 return Ok(Refresh::Reused);
             }
-            replace_pair(
+            let device = (user_id.as_str(), device_id.as_str());
+            end_pair(
                 tx.conn,
-                (user_id.as_str(), device_id.as_str()),
+                device,
                 refresh_token,
+                next_access.is_none(),
+                now_ms,
             )
             .map_err(StorageError::from_diesel)?;
             write_tokens(
                 tx.conn,
-                (user_id.as_str(), device_id.as_str()),
+                device,
                 access_token,
                 access_expires_ts_ms,
                 Some(new_refresh_token),
             )
             .map_err(StorageError::from_diesel)?;
             diesel::update(refresh_tokens::table.find(bytes(refresh_token)))
-                .set(refresh_tokens::next_access.eq(Some(bytes(access_token))))
+                .set((
+                    refresh_tokens::next_access.eq(Some(bytes(access_token))),
+                    refresh_tokens::traded_ts.eq(Some(ts(now_ms))),
+                ))
                 .execute(tx.conn)
                 .map_err(StorageError::from_diesel)?;
             Ok(session_of(tx.conn, &access_token.0)?.map_or(Refresh::Unknown, Refresh::Done))
@@ -249,6 +260,20 @@ impl DeviceStore for Db {
     }
 
     async fn confirm_refresh(&self, access_token: TokenHash) -> Result<(), StorageError> {
+        // Most access tokens replaced no refresh token: a look is cheap, a commit is not.
+        let waiting = self
+            .read(move |conn| {
+                refresh_tokens::table
+                    .filter(refresh_tokens::next_access.eq(Some(bytes(access_token))))
+                    .filter(refresh_tokens::used.eq(false))
+                    .count()
+                    .get_result::<i64>(conn)
+                    .map_err(StorageError::from_diesel)
+            })
+            .await?;
+        if waiting == 0 {
+            return Ok(());
+        }
         self.write(move |tx| {
             diesel::update(refresh_tokens::table)
                 .filter(refresh_tokens::next_access.eq(Some(bytes(access_token))))
@@ -276,7 +301,7 @@ impl DeviceStore for Db {
             Ok(rows
                 .into_iter()
                 .map(|(device_id, display_name, created_ts)| Device {
-                    device_id: device_id.into(),
+                    device_id: unpack(device_id).into(),
                     display_name: display_name.map(unpack),
                     created_ts_ms: ms(created_ts),
                 })
@@ -302,12 +327,18 @@ impl DeviceStore for Db {
     }
 }
 
-/// Ends the device's pair, and every refresh token but the one that is being traded and those
-/// that are kept to recognize their reuse.
-fn replace_pair(
+/// Ends the pair that stands when `traded` is traded: the access token, and every unused refresh
+/// token but `traded`.
+///
+/// If `traded` is traded for the `first` time, it is the pair's own: its use ends the token that
+/// it replaced, which is kept to recognize a copy. Otherwise the client has lost the pair, and
+/// asks again with the token before it: of the lost pair nothing is kept.
+fn end_pair(
     conn: &mut AnyConnection,
     (user_id, device_id): (&str, &str),
-    keep: TokenHash,
+    traded: TokenHash,
+    first: bool,
+    now_ms: u64,
 ) -> diesel::QueryResult<()> {
     diesel::delete(
         access_tokens::table
@@ -315,13 +346,20 @@ fn replace_pair(
             .filter(access_tokens::device_id.eq(device_id)),
     )
     .execute(conn)?;
-    diesel::delete(
+    let others = || {
         refresh_tokens::table
             .filter(refresh_tokens::user_id.eq(user_id))
             .filter(refresh_tokens::device_id.eq(device_id))
-            .filter(refresh_tokens::used.eq(false))
-            .filter(refresh_tokens::token_hash.ne(bytes(keep))),
-    )
-    .execute(conn)?;
+            .filter(refresh_tokens::token_hash.ne(bytes(traded)))
+    };
+    if first {
+        diesel::update(others().filter(refresh_tokens::next_access.is_not_null()))
+            .set(refresh_tokens::used.eq(true))
+            .execute(conn)?;
+    }
+    diesel::delete(others().filter(refresh_tokens::used.eq(false))).execute(conn)?;
+    let forgotten = now_ms.saturating_sub(REMEMBER_TRADED_MS);
+    diesel::delete(others().filter(refresh_tokens::traded_ts.lt(Some(ts(forgotten)))))
+        .execute(conn)?;
     Ok(())
 }

@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods, EscapeExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl,
     RunQueryDsl, TextExpressionMethods,
-    sql_types::{Nullable, Text},
 };
 use greenroom_storage::{
     DirectoryStore, PublicRoom, PublicRoomsPage, PublicRoomsQuery, StorageError,
@@ -16,13 +15,12 @@ use crate::{
     connection::{AnyConnection, FromDiesel},
     rows::{id, ms, ts},
     schema::{room_aliases, rooms},
-    text::{pack_owned, unpack},
+    text::{fold, pack, pack_owned, unpack},
 };
 
-diesel::define_sql_function! {
-    /// Both engines fold ASCII; PostgreSQL folds the rest as its locale says.
-    fn lower(text: Nullable<Text>) -> Nullable<Text>;
-}
+/// The longest search term that is looked for, in bytes. Engines refuse patterns beyond a limit of
+/// their own.
+const MAX_TERM_BYTES: usize = 10_000;
 
 type RoomRow = (
     String,
@@ -57,7 +55,7 @@ fn public_room(row: RoomRow) -> Result<PublicRoom, StorageError> {
 /// `%term%` with LIKE's own characters taken literally.
 fn pattern(term: &str) -> String {
     let mut pattern = String::from("%");
-    for c in pack_owned(term).to_lowercase().chars() {
+    for c in fold(&pack(term)).chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }
@@ -71,18 +69,16 @@ fn search(
     query: &PublicRoomsQuery,
     conn: &mut AnyConnection,
 ) -> Result<PublicRoomsPage, StorageError> {
+    let term = query.search_term.as_deref().filter(|term| !term.is_empty());
+    if term.is_some_and(|term| term.len() > MAX_TERM_BYTES) {
+        return Ok(PublicRoomsPage::default());
+    }
     macro_rules! matching {
         () => {{
-            let mut matching = rooms::table.filter(rooms::published.eq(true)).into_boxed();
-            if let Some(term) = query.search_term.as_deref().filter(|term| !term.is_empty()) {
-                let like = pattern(term);
-                matching = matching.filter(
-                    lower(rooms::name)
-                        .like(like.clone())
-                        .escape('\\')
-                        .or(lower(rooms::topic).like(like.clone()).escape('\\'))
-                        .or(lower(rooms::canonical_alias).like(like).escape('\\')),
-                );
+            // The bare column, not `= true`: only so is it the condition of the partial index.
+            let mut matching = rooms::table.filter(rooms::published).into_boxed();
+            if let Some(term) = term {
+                matching = matching.filter(rooms::search_text.like(pattern(term)).escape('\\'));
             }
             if let Some(types) = &query.room_types {
                 let named: Vec<Option<String>> = types
@@ -108,22 +104,27 @@ fn search(
         .get_result(conn)
         .map_err(StorageError::from_diesel)?;
     let mut page = matching!();
-    if let Some((members, room_id)) = &query.from {
-        let (members, room_id) = (ts(*members), room_id.to_string());
-        page = if query.backwards {
-            page.filter(
-                rooms::joined_members.gt(members).or(rooms::joined_members
-                    .eq(members)
-                    .and(rooms::room_id.gt(room_id))),
+    // The range of the first column is what the index can use; the rest picks among equals.
+    page = match (&query.from, query.backwards) {
+        (None, false) => page.filter(rooms::joined_members.le(i64::MAX)),
+        (None, true) => page.filter(rooms::joined_members.ge(0)),
+        (Some((members, room_id)), false) => {
+            let members = ts(*members);
+            page.filter(rooms::joined_members.le(members)).filter(
+                rooms::joined_members
+                    .lt(members)
+                    .or(rooms::room_id.lt(room_id.to_string())),
             )
-        } else {
-            page.filter(
-                rooms::joined_members.lt(members).or(rooms::joined_members
-                    .eq(members)
-                    .and(rooms::room_id.lt(room_id))),
+        }
+        (Some((members, room_id)), true) => {
+            let members = ts(*members);
+            page.filter(rooms::joined_members.ge(members)).filter(
+                rooms::joined_members
+                    .gt(members)
+                    .or(rooms::room_id.gt(room_id.to_string())),
             )
-        };
-    }
+        }
+    };
     page = if query.backwards {
         page.order((rooms::joined_members.asc(), rooms::room_id.asc()))
     } else {

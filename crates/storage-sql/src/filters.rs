@@ -13,6 +13,7 @@ use crate::{
     connection::FromDiesel,
     rows::{damaged, ts},
     schema::filters,
+    text::pack_owned,
 };
 
 /// The filter's ID: from its content, so that storing it again gives the same one.
@@ -70,7 +71,7 @@ impl FilterStore for Db {
         user_id: &UserId,
         filter_id: &str,
     ) -> Result<Option<Box<RawValue>>, StorageError> {
-        let (user_id, filter_id) = (user_id.to_owned(), filter_id.to_owned());
+        let (user_id, filter_id) = (user_id.to_owned(), pack_owned(filter_id));
         self.read(move |conn| {
             let content: Option<Vec<u8>> = filters::table
                 .find((user_id.as_str(), filter_id))

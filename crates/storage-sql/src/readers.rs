@@ -1,9 +1,16 @@
 //! The read pool: a fixed set of threads, each with a connection of its own.
 //!
 //! A thread owns its connection, so there is nothing to check out, and prepared statements stay
-//! warm. A connection that is lost is opened anew for the next read.
+//! warm. When one thread finds its connection lost, all of them open theirs anew for the next
+//! read: the server that went away has taken them all.
 
-use std::thread;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use greenroom_storage::StorageError;
@@ -32,11 +39,12 @@ impl ReadPool {
     /// Starts `threads` readers. Their connections are opened when they are first needed.
     pub(crate) fn start(url: &DatabaseUrl, threads: usize) -> std::io::Result<Self> {
         let (jobs, queue) = bounded::<Job>(MAX_WAITING);
+        let losses = Arc::new(AtomicU64::new(0));
         for number in 0..threads.max(1) {
-            let (queue, url) = (queue.clone(), url.clone());
+            let (queue, url, losses) = (queue.clone(), url.clone(), Arc::clone(&losses));
             thread::Builder::new()
                 .name(format!("db-read-{number}"))
-                .spawn(move || serve(&queue, &url))?;
+                .spawn(move || serve(&queue, &url, &losses))?;
         }
         Ok(Self { jobs })
     }
@@ -70,20 +78,26 @@ fn stopped() -> StorageError {
     StorageError::Unavailable("the readers have stopped".to_owned())
 }
 
-fn serve(queue: &Receiver<Job>, url: &DatabaseUrl) {
-    let mut conn: Option<AnyConnection> = None;
+fn serve(queue: &Receiver<Job>, url: &DatabaseUrl, losses: &AtomicU64) {
+    // The connection, and how many losses there had been when it was opened.
+    let mut held: Option<(AnyConnection, u64)> = None;
     while let Ok(job) = queue.recv() {
-        let ready = match conn.take() {
-            Some(open) => Ok(open),
-            None => open(url, Role::Reader),
+        let lost = losses.load(Ordering::Acquire);
+        let ready = match held.take() {
+            Some((conn, opened)) if opened == lost => Ok(conn),
+            Some(_) | None => open(url, Role::Reader),
         };
         match ready {
-            Ok(mut open) => {
-                let run = std::panic::AssertUnwindSafe(|| job(Ok(&mut open)));
+            Ok(mut conn) => {
+                let run = std::panic::AssertUnwindSafe(|| job(Ok(&mut conn)));
                 // A query that panics must not take the thread with it; the caller sees its
                 // answer channel close. The connection may be half-way through: open another.
-                if let Ok(Health::Good) = std::panic::catch_unwind(run) {
-                    conn = Some(open);
+                match std::panic::catch_unwind(run) {
+                    Ok(Health::Good) => held = Some((conn, lost)),
+                    Ok(Health::Lost) => {
+                        losses.fetch_add(1, Ordering::AcqRel);
+                    }
+                    Err(_) => {}
                 }
             }
             Err(error) => {

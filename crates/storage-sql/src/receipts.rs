@@ -13,6 +13,7 @@ use crate::{
     connection::{FromDiesel, on_either},
     rows::{id, ms, ts},
     schema::receipts,
+    text::{pack, unpack},
     writer::WriteTx,
 };
 
@@ -25,13 +26,14 @@ fn write_receipt(
     receipt: &Receipt,
     event_position: StreamPosition,
 ) -> Result<(), StorageError> {
-    let thread_id = receipt.thread_id.as_deref().unwrap_or_default();
+    let thread_id = pack(receipt.thread_id.as_deref().unwrap_or_default());
+    let receipt_type = pack(&receipt.receipt_type);
     let standing: Option<i64> = receipts::table
         .find((
             room_id.as_str(),
             user_id.as_str(),
-            &receipt.receipt_type,
-            thread_id,
+            &receipt_type,
+            &thread_id,
         ))
         .select(receipts::event_position)
         .first(tx.conn)
@@ -49,9 +51,9 @@ fn write_receipt(
         (
             receipts::room_id.eq(room_id.as_str()),
             receipts::user_id.eq(user_id.as_str()),
-            receipts::receipt_type.eq(&receipt.receipt_type),
-            receipts::thread_id.eq(thread_id),
-            receipts::event_id.eq(receipt.event_id.as_str()),
+            receipts::receipt_type.eq(&receipt_type),
+            receipts::thread_id.eq(&thread_id),
+            receipts::event_id.eq(pack(receipt.event_id.as_str())),
             receipts::event_position.eq(event_position.0),
             receipts::ts.eq(ts(receipt.ts_ms)),
             receipts::position.eq(position.0),
@@ -127,9 +129,9 @@ impl ReceiptStore for Db {
                 .map(|(user_id, receipt_type, thread_id, event_id, ts)| {
                     Ok(Receipt {
                         user_id: id(user_id, "user ID")?,
-                        receipt_type,
-                        thread_id: (!thread_id.is_empty()).then_some(thread_id),
-                        event_id: id(event_id, "event ID")?,
+                        receipt_type: unpack(receipt_type),
+                        thread_id: (!thread_id.is_empty()).then(|| unpack(thread_id)),
+                        event_id: id(unpack(event_id), "event ID")?,
                         ts_ms: ms(ts),
                     })
                 })

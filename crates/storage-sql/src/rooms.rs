@@ -79,8 +79,8 @@ impl RoomStore for Db {
             let mut last = StreamPosition::START;
             for append in &mut appends {
                 last = tx.next_position();
-                append.event.position = last;
-                append.row.position = last.0;
+                // Nobody else holds it before it is announced.
+                Arc::make_mut(&mut append.event).position = last;
             }
             write_appends(tx, &appends.iter().collect::<Vec<_>>())?;
             Ok(last)

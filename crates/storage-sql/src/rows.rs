@@ -69,7 +69,7 @@ impl TryFrom<EventRow> for StoredEvent {
                 .map(|by| id(by, "event ID"))
                 .transpose()?,
             transaction: match (row.device_id, row.txn_id) {
-                (Some(device), Some(txn)) => Some((device.into(), unpack(txn).into())),
+                (Some(device), Some(txn)) => Some((unpack(device).into(), unpack(txn).into())),
                 _ => None,
             },
         })

@@ -39,6 +39,7 @@ table! {
         device_id -> Text,
         used -> Bool,
         next_access -> Nullable<Binary>,
+        traded_ts -> Nullable<BigInt>,
     }
 }
 
@@ -79,6 +80,7 @@ table! {
         guest_access -> Nullable<Text>,
         history_visibility -> Nullable<Text>,
         room_type -> Nullable<Text>,
+        search_text -> Nullable<Text>,
         joined_members -> BigInt,
         invited_members -> BigInt,
     }

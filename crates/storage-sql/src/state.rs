@@ -20,6 +20,10 @@ use crate::{
 
 const MEMBER: &str = "m.room.member";
 
+/// Added to a column to keep the engine from an index of it. Several would do for a question that
+/// bounds a version's beginning and end, and all but one read the room's whole history.
+const UNINDEXED: i64 = 0;
+
 /// The event in one place at a position.
 fn entry_at(
     conn: &mut AnyConnection,
@@ -66,18 +70,21 @@ impl StateStore for Db {
             let held = room_state::table
                 .inner_join(events::table.on(events::position.eq(room_state::event_position)))
                 .filter(room_state::room_id.eq(room_id.as_str()))
-                .filter(room_state::replaced_at.gt(at.0))
-                .filter(room_state::position.le(at.0))
-                .order(room_state::position.asc())
+                .filter((room_state::position + UNINDEXED).le(at.0))
                 .select(EventRow::as_select());
             let rows = match event_types {
-                None => held.load(conn),
+                // By the end of each version: what was replaced by then is not read.
+                None => held.filter(room_state::replaced_at.gt(at.0)).load(conn),
                 Some(types) => {
                     let types: Vec<String> = types.iter().map(|t| pack_owned(t)).collect();
-                    held.filter(room_state::event_type.eq_any(types)).load(conn)
+                    held.filter(room_state::event_type.eq_any(types))
+                        .filter((room_state::replaced_at + UNINDEXED).gt(at.0))
+                        .load(conn)
                 }
             };
-            stored(rows.map_err(StorageError::from_diesel)?)
+            let mut found = stored(rows.map_err(StorageError::from_diesel)?)?;
+            found.sort_by_key(|event| event.position);
+            Ok(found)
         })
         .await
     }
@@ -95,8 +102,8 @@ impl StateStore for Db {
                 let held = room_state::table
                     .inner_join(events::table.on(events::position.eq(room_state::event_position)))
                     .filter(room_state::room_id.eq(room_id.as_str()))
-                    .filter(room_state::replaced_at.gt(at.0))
-                    .filter(room_state::position.le(at.0))
+                    .filter((room_state::replaced_at + UNINDEXED).gt(at.0))
+                    .filter((room_state::position + UNINDEXED).le(at.0))
                     .select(EventRow::as_select());
                 let rows = match after {
                     false => held.filter(room_state::event_type.lt(MEMBER)).load(conn),

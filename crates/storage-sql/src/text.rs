@@ -24,6 +24,12 @@ pub(crate) fn pack(text: &str) -> Cow<'_, str> {
     Cow::Owned(packed)
 }
 
+/// The string, as stored, with upper and lower case taken for the same in every script. The
+/// engines' own `lower` knows ASCII only.
+pub(crate) fn fold(packed: &str) -> String {
+    packed.to_lowercase()
+}
+
 /// [`pack`] for a value that is owned by a row.
 pub(crate) fn pack_owned(text: &str) -> String {
     pack(text).into_owned()

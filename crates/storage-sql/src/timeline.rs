@@ -1,5 +1,7 @@
 //! A room's events in order.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper, dsl::max,
@@ -13,6 +15,7 @@ use crate::{
     connection::FromDiesel,
     rows::{EventRow, stored, ts},
     schema::events,
+    text::pack,
 };
 
 /// At most so many values go into one `IN (…)`.
@@ -80,7 +83,7 @@ impl TimelineStore for Db {
         let event_id = event_id.to_owned();
         self.read(move |conn| {
             let row: Option<EventRow> = events::table
-                .filter(events::event_id.eq(event_id.as_str()))
+                .filter(events::event_id.eq(pack(event_id.as_str())))
                 .select(EventRow::as_select())
                 .first(conn)
                 .optional()
@@ -97,7 +100,7 @@ impl TimelineStore for Db {
         self.read(move |conn| {
             let mut found = Vec::with_capacity(event_ids.len());
             for some in event_ids.chunks(MAX_IN) {
-                let ids: Vec<&str> = some.iter().map(|id| id.as_str()).collect();
+                let ids: Vec<Cow<'_, str>> = some.iter().map(|id| pack(id.as_str())).collect();
                 let rows: Vec<EventRow> = events::table
                     .filter(events::event_id.eq_any(ids))
                     .select(EventRow::as_select())

@@ -9,6 +9,7 @@ use crate::{
     connection::FromDiesel,
     rows::{damaged, id, ms, ts},
     schema::uia_sessions,
+    text::{pack, pack_owned, unpack},
 };
 
 type Row = (
@@ -24,12 +25,12 @@ type Row = (
 fn session(row: Row) -> Result<UiaSession, StorageError> {
     let (session_id, user_id, endpoint, request_hash, completed, proof, expires_ts) = row;
     Ok(UiaSession {
-        session_id,
+        session_id: unpack(session_id),
         user_id: user_id.map(|user_id| id(user_id, "user ID")).transpose()?,
-        endpoint,
+        endpoint: unpack(endpoint),
         request_hash,
         completed: serde_json::from_str(&completed).map_err(|_| damaged("list of stages"))?,
-        proof,
+        proof: proof.map(unpack),
         expires_ts_ms: ms(expires_ts),
     })
 }
@@ -47,12 +48,12 @@ impl UiaStore for Db {
                 .map_err(StorageError::from_diesel)?;
             diesel::insert_into(uia_sessions::table)
                 .values((
-                    uia_sessions::session_id.eq(session.session_id),
+                    uia_sessions::session_id.eq(pack(&session.session_id)),
                     uia_sessions::user_id.eq(session.user_id.map(|user_id| user_id.to_string())),
-                    uia_sessions::endpoint.eq(session.endpoint),
+                    uia_sessions::endpoint.eq(pack(&session.endpoint)),
                     uia_sessions::request_hash.eq(session.request_hash),
                     uia_sessions::completed.eq(stages(&session.completed)),
-                    uia_sessions::proof.eq(session.proof),
+                    uia_sessions::proof.eq(session.proof.as_deref().map(pack)),
                     uia_sessions::expires_ts.eq(ts(session.expires_ts_ms)),
                 ))
                 .execute(tx.conn)
@@ -67,7 +68,7 @@ impl UiaStore for Db {
         session_id: &str,
         now_ms: u64,
     ) -> Result<Option<UiaSession>, StorageError> {
-        let session_id = session_id.to_owned();
+        let session_id = pack_owned(session_id);
         self.read(move |conn| {
             let row: Option<Row> = uia_sessions::table
                 .find(session_id)
@@ -86,7 +87,7 @@ impl UiaStore for Db {
         stage: &str,
         proof: Option<String>,
     ) -> Result<(), StorageError> {
-        let (session_id, stage) = (session_id.to_owned(), stage.to_owned());
+        let (session_id, stage) = (pack_owned(session_id), stage.to_owned());
         self.write(move |tx| {
             let row: Option<Row> = uia_sessions::table
                 .find(&session_id)
@@ -102,7 +103,7 @@ impl UiaStore for Db {
             diesel::update(uia_sessions::table.find(&session_id))
                 .set((
                     uia_sessions::completed.eq(stages(&session.completed)),
-                    uia_sessions::proof.eq(proof.or(session.proof)),
+                    uia_sessions::proof.eq(proof.or(session.proof).as_deref().map(pack)),
                 ))
                 .execute(tx.conn)
                 .map_err(StorageError::from_diesel)?;
@@ -112,7 +113,7 @@ impl UiaStore for Db {
     }
 
     async fn finish(&self, session_id: &str) -> Result<bool, StorageError> {
-        let session_id = session_id.to_owned();
+        let session_id = pack_owned(session_id);
         self.write(move |tx| {
             let ended = diesel::delete(uia_sessions::table.find(session_id))
                 .execute(tx.conn)

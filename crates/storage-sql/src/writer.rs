@@ -20,17 +20,18 @@ use greenroom_model::StreamPosition;
 use greenroom_storage::StorageError;
 use greenroom_stream::{Change, ChangeKind, ChangeStream};
 use ruma::OwnedRoomId;
+use tokio::sync::oneshot;
 
 use crate::{
     connection::{AnyConnection, DatabaseUrl, FromDiesel, Role, open},
     schema::server,
 };
 
-pub(crate) use handle::{Item, WriterHandle};
+pub(crate) use handle::{Item, MAX_WAITING, WriterHandle};
 
 /// At most so many acts share a transaction: more would only make the first ones wait longer.
 const MAX_GROUP: usize = 512;
-/// How long a group waits for a database that went away, before its acts are answered 503.
+/// How long writes wait for a database that went away, before they are refused until it is back.
 const RECONNECT_PATIENCE: Duration = Duration::from_secs(2);
 /// Key of the advisory lock that says 'a greenroom serves this database'.
 const ADVISORY_LOCK: i64 = 0x6772_6565_6e72_6f6f;
@@ -41,6 +42,18 @@ pub(crate) struct WriteTx<'a> {
     pub(crate) conn: &'a mut AnyConnection,
     next: i64,
     changes: Vec<Change>,
+    savepoint: Savepoint,
+}
+
+/// The one savepoint that acts run under, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Savepoint {
+    /// Not set yet.
+    None,
+    /// Set, and nothing was written since.
+    Clean,
+    /// Set, and something was written since that must stay.
+    Used,
 }
 
 impl WriteTx<'_> {
@@ -82,6 +95,16 @@ pub(crate) struct Writer {
     /// Rooms whose appends of this generation must not be written: an earlier one has failed.
     failed_generations: HashMap<OwnedRoomId, u64>,
     in_doubt: Option<InDoubt>,
+    /// Since when the database cannot be reached.
+    away_since: Option<Instant>,
+    /// Whether the last group failed: what repeats is logged once.
+    failing: bool,
+    /// Whether somebody else has moved the stream.
+    usurped: bool,
+    /// Why nothing may be acknowledged any more.
+    ended: Option<StorageError>,
+    /// Who waits for the end of the writer.
+    closers: Vec<oneshot::Sender<()>>,
     on_disk_failure: Box<dyn Fn(&str) + Send>,
 }
 
@@ -101,6 +124,11 @@ impl Writer {
             reserved: position.0,
             failed_generations: HashMap::new(),
             in_doubt: None,
+            away_since: None,
+            failing: false,
+            usurped: false,
+            ended: None,
+            closers: Vec::new(),
             on_disk_failure,
         }
     }
@@ -114,23 +142,48 @@ impl Writer {
         Ok(handle)
     }
 
+    /// Serves until the last handle is gone. A writer that was closed stays to refuse what comes:
+    /// nobody may wait for an answer that never comes.
     fn serve(mut self, queue: &Receiver<Item>) {
         let mut group = Vec::with_capacity(MAX_GROUP);
         while let Ok(first) = queue.recv() {
             group.push(first);
             group.extend(queue.try_iter().take(MAX_GROUP - 1));
-            let closing = group.iter().any(|item| matches!(item, Item::Close(_)));
             metrics::histogram!("greenroom_db_group_acts").record(group.len() as f64);
-            self.commit_group(&mut group);
-            if closing {
-                // What was queued behind the close is answered by its channel closing.
-                return;
+            match self.ready_soon() {
+                Ok(()) => self.commit_group(&mut group),
+                Err(error) => {
+                    // Whatever has queued up meanwhile has waited just as long.
+                    group.extend(queue.try_iter().take(MAX_WAITING));
+                    self.refuse(&mut group, &error);
+                }
+            }
+            if !self.closers.is_empty() {
+                self.end(stopped());
+                for closer in self.closers.drain(..) {
+                    let _ = closer.send(());
+                }
             }
         }
     }
 
+    /// Lets go of the database for good.
+    fn end(&mut self, why: StorageError) {
+        self.conn = None;
+        self.ended = Some(why);
+    }
+
+    /// The disk has failed, or the database is no longer ours: nothing more is acknowledged.
+    fn fail(&mut self, error: StorageError) {
+        (self.on_disk_failure)(&error.to_string());
+        self.end(error);
+    }
+
     /// Makes sure that there is a connection and that no earlier commit is in doubt.
     fn ready(&mut self) -> Result<(), StorageError> {
+        if let Some(why) = &self.ended {
+            return Err(why.clone());
+        }
         if self.conn.is_some() && self.in_doubt.is_none() {
             return Ok(());
         }
@@ -148,8 +201,7 @@ impl Writer {
                 );
                 self.reserved = doubt.reserved;
                 self.last = doubt.last;
-                self.stream
-                    .announce(StreamPosition(doubt.last), &doubt.changes);
+                self.announce(&doubt.changes);
             } else {
                 tracing::info!("a commit in doubt turns out not to have happened");
             }
@@ -159,28 +211,53 @@ impl Writer {
                 "another process has written to this database (position {stored}, expected {})",
                 self.reserved
             );
-            (self.on_disk_failure)(&message);
-            return Err(StorageError::Failed(message));
+            let error = StorageError::Failed(message);
+            self.fail(error.clone());
+            return Err(error);
         }
         self.conn = Some(conn);
         tracing::info!(database = %self.url.describe(), "connected to the database again");
         Ok(())
     }
 
-    /// [`Self::ready`], with patience for a database that restarts.
+    /// [`Self::ready`], with patience for a database that restarts. The patience is for the whole
+    /// outage: once it is used up, a write finds out at once.
     fn ready_soon(&mut self) -> Result<(), StorageError> {
-        let deadline = Instant::now() + RECONNECT_PATIENCE;
         loop {
             match self.ready() {
-                Err(StorageError::Unavailable(why)) if Instant::now() < deadline => {
+                Ok(()) => {
+                    self.away_since = None;
+                    return Ok(());
+                }
+                Err(StorageError::Unavailable(why))
+                    if self.ended.is_none()
+                        && self.away_since.get_or_insert_with(Instant::now).elapsed()
+                            < RECONNECT_PATIENCE =>
+                {
                     tracing::debug!(why, "the database is away");
-                    #[expect(clippy::disallowed_methods, reason = "the writer's own thread waits")]
                     thread::sleep(Duration::from_millis(100));
                 }
-                other => return other,
+                Err(error) => return Err(error),
             }
         }
     }
+
+    /// Tells the observers up to the last position. One that panics, against the rule, must not
+    /// take the writer with it: its own memory is at stake, not the database.
+    fn announce(&self, changes: &[Change]) {
+        let position = StreamPosition(self.last);
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            self.stream.announce(position, changes);
+        }));
+        if told.is_err() {
+            tracing::error!(%position, "an observer of the stream panicked");
+            self.stream.announce(position, &[]);
+        }
+    }
+}
+
+fn stopped() -> StorageError {
+    StorageError::Unavailable("the writer has stopped".to_owned())
 }
 
 /// Makes sure that no other greenroom serves this PostgreSQL database: two would each believe

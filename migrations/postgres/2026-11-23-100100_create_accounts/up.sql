@@ -25,7 +25,8 @@ CREATE TABLE refresh_tokens (
     user_id    TEXT COLLATE "C" NOT NULL,
     device_id  TEXT COLLATE "C" NOT NULL,
     used       BOOLEAN NOT NULL, -- the pair made from it has been used: it must never come back
-    next_access BYTEA -- the access token it was traded for, if it was
+    next_access BYTEA, -- the access token it was traded for, if it was
+    traded_ts  BIGINT -- when
 );
 CREATE INDEX refresh_tokens_by_device ON refresh_tokens (user_id, device_id);
 CREATE INDEX refresh_tokens_by_next ON refresh_tokens (next_access);

@@ -14,6 +14,7 @@ CREATE TABLE rooms (
     guest_access       TEXT COLLATE "C",
     history_visibility TEXT COLLATE "C",
     room_type          TEXT COLLATE "C",
+    search_text        TEXT COLLATE "C", -- name, topic and alias in lower case, for a search
     joined_members     BIGINT  NOT NULL,
     invited_members    BIGINT  NOT NULL
 );
@@ -33,7 +34,7 @@ CREATE TABLE events (
     replaces_state   TEXT COLLATE "C",
     txn_key          BYTEA,
     device_id        TEXT COLLATE "C",
-    txn_id           TEXT COLLATE "C" 
+    txn_id           TEXT COLLATE "C"
 );
 CREATE UNIQUE INDEX events_by_id ON events (event_id);
 CREATE UNIQUE INDEX events_by_txn ON events (txn_key);

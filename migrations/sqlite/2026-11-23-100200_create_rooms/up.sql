@@ -14,6 +14,7 @@ CREATE TABLE rooms (
     guest_access       TEXT,
     history_visibility TEXT,
     room_type          TEXT,
+    search_text        TEXT, -- name, topic and alias in lower case, for a search
     joined_members     BIGINT  NOT NULL,
     invited_members    BIGINT  NOT NULL
 );

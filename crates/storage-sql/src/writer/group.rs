@@ -1,31 +1,39 @@
 //! One group: everything that was queued, in one transaction.
+//!
+//! Transactions and savepoints are plain SQL here, not diesel's transaction manager: SQLite ends a
+//! transaction by itself on some errors, and what was undone must be known, not assumed.
 
-use diesel::{Connection, connection::TransactionManager};
+use std::sync::Arc;
+
+use diesel::connection::SimpleConnection;
 use greenroom_model::StreamPosition;
 use greenroom_storage::{Appended, StorageError};
 use greenroom_stream::Change;
 
-use super::{InDoubt, Item, WriteTx, Writer, move_position};
+use super::{InDoubt, Item, Savepoint, WriteTx, Writer, move_position};
 use crate::{
-    append::{PreparedAppend, write_appends},
-    connection::{AnyConnection, FromDiesel, is_io_failure},
+    append::{PreparedAppend, write_append, write_appends},
+    connection::{AnyConnection, FromDiesel, disk_is_full, is_io_failure},
 };
 
-type Transactions = <AnyConnection as Connection>::TransactionManager;
+fn run(conn: &mut AnyConnection, sql: &str) -> Result<(), StorageError> {
+    conn.batch_execute(sql).map_err(StorageError::from_diesel)
+}
 
 fn begin(conn: &mut AnyConnection) -> Result<(), StorageError> {
-    Transactions::begin_transaction(conn).map_err(StorageError::from_diesel)
+    match conn {
+        // A deferred transaction could find itself too late to write.
+        AnyConnection::Sqlite(_) => run(conn, "BEGIN IMMEDIATE"),
+        AnyConnection::Postgres(_) => run(conn, "BEGIN"),
+    }
 }
 
-fn commit(conn: &mut AnyConnection) -> Result<(), StorageError> {
-    Transactions::commit_transaction(conn).map_err(StorageError::from_diesel)
-}
-
-/// Undoes to the last [`begin`]. An error here means the connection is gone, and with it the
-/// transaction.
-fn roll_back(conn: &mut AnyConnection) {
-    if let Err(error) = Transactions::rollback_transaction(conn) {
-        tracing::debug!(%error, "roll back");
+/// Commits. PostgreSQL answers `COMMIT` in a transaction that has failed by rolling it back
+/// without an error; releasing the savepoint first is an error there.
+fn commit(conn: &mut AnyConnection, savepoint: Savepoint) -> Result<(), StorageError> {
+    match savepoint {
+        Savepoint::None => run(conn, "COMMIT"),
+        Savepoint::Clean | Savepoint::Used => run(conn, "RELEASE SAVEPOINT act; COMMIT"),
     }
 }
 
@@ -38,6 +46,7 @@ struct Prepared {
     changes: Vec<Change>,
     last: i64,
     reserved: i64,
+    savepoint: Savepoint,
 }
 
 /// Why a group did not commit.
@@ -51,15 +60,21 @@ enum GroupFailure {
 impl Writer {
     /// Commits a group and answers everyone in it.
     pub(super) fn commit_group(&mut self, group: &mut Vec<Item>) {
-        let outcomes = match self
-            .ready_soon()
-            .map_err(GroupFailure::Undone)
-            .and_then(|()| self.try_group(group))
-        {
+        let outcomes = match self.try_group(group) {
             Ok(prepared) => self.committed(prepared),
-            Err(GroupFailure::Undone(error)) => self.undone(group, &error),
-            Err(GroupFailure::Unknown(error, prepared)) => self.resolve(group, &error, prepared),
+            Err(GroupFailure::Undone(error)) => self.undone(group, error),
+            Err(GroupFailure::Unknown(error, prepared)) => self.resolve(group, error, prepared),
         };
+        self.answer(group, outcomes);
+    }
+
+    /// Answers everyone in a group with the same error: nothing was tried.
+    pub(super) fn refuse(&mut self, group: &mut Vec<Item>, error: &StorageError) {
+        let outcomes = self.failed(group, error);
+        self.answer(group, outcomes);
+    }
+
+    fn answer(&mut self, group: &mut Vec<Item>, outcomes: Outcomes) {
         for (item, outcome) in group.drain(..).zip(outcomes) {
             match item {
                 Item::Append(_, answer) => {
@@ -67,29 +82,49 @@ impl Writer {
                     let _ = answer.send(position.map(|position| Appended { position }));
                 }
                 Item::Act(act) => act.answer(outcome.map(|_| ())),
-                Item::Close(answer) => {
-                    let _ = answer.send(());
-                }
+                Item::Close(answer) => self.closers.push(answer),
             }
         }
     }
 
     fn committed(&mut self, prepared: Prepared) -> Outcomes {
+        if self.failing {
+            self.failing = false;
+            tracing::info!("writes are committed again");
+        }
         self.last = prepared.last;
         self.reserved = prepared.reserved;
-        self.stream
-            .announce(StreamPosition(prepared.last), &prepared.changes);
+        self.announce(&prepared.changes);
         prepared.outcomes
     }
 
-    fn undone(&mut self, group: &[Item], error: &StorageError) -> Outcomes {
-        if is_io_failure(error) {
-            (self.on_disk_failure)(&error.to_string());
+    /// Nothing of the group is in the database.
+    fn undone(&mut self, group: &[Item], mut error: StorageError) -> Outcomes {
+        let sqlite = matches!(self.conn, Some(AnyConnection::Sqlite(_)));
+        if self.usurped {
+            self.fail(error.clone());
+        } else if is_io_failure(&error) {
+            if sqlite && disk_is_full(&self.url) {
+                // What SQLite says when the file of its shared memory cannot grow.
+                error = StorageError::Unavailable("the disk is full".to_owned());
+            } else {
+                self.fail(error.clone());
+            }
         }
-        tracing::error!(%error, acts = group.len(), "a group of writes failed, nothing of it is kept");
+        // On a full disk there may be no room to open a connection; the old one is sound. Of any
+        // other trouble a fresh one tells more.
+        if !(sqlite && matches!(error, StorageError::Unavailable(_))) {
+            self.conn = None;
+        }
+        self.failed(group, &error)
+    }
+
+    fn failed(&mut self, group: &[Item], error: &StorageError) -> Outcomes {
         metrics::counter!("greenroom_db_groups_failed").increment(1);
-        // Whatever was wrong with it, a fresh connection tells.
-        self.conn = None;
+        if self.ended.is_none() && !self.failing {
+            self.failing = true;
+            tracing::error!(%error, acts = group.len(), "a group of writes failed, nothing of it is kept");
+        }
         for item in group {
             if let Item::Append(append, _) = item {
                 self.poison(append);
@@ -100,18 +135,17 @@ impl Writer {
 
     /// The connection broke under a commit. `server.position`, which the transaction moved, tells
     /// whether it happened, as soon as the database answers again.
-    fn resolve(&mut self, group: &[Item], error: &StorageError, prepared: Prepared) -> Outcomes {
+    fn resolve(&mut self, group: &[Item], error: StorageError, prepared: Prepared) -> Outcomes {
         self.conn = None;
         self.in_doubt = Some(InDoubt {
             reserved: prepared.reserved,
             last: prepared.last,
             changes: prepared.changes,
         });
-        let reserved = prepared.reserved;
-        if self.ready_soon().is_ok() && self.reserved == reserved {
-            return prepared.outcomes;
+        match self.ready_soon() {
+            Ok(()) if self.reserved == prepared.reserved => prepared.outcomes,
+            Ok(()) | Err(_) => self.failed(group, &error),
         }
-        self.undone(group, error)
     }
 
     fn poison(&mut self, append: &PreparedAppend) {
@@ -132,9 +166,7 @@ impl Writer {
 
     fn try_group(&mut self, group: &mut [Item]) -> Result<Prepared, GroupFailure> {
         let Some(mut conn) = self.conn.take() else {
-            return Err(GroupFailure::Undone(StorageError::Unavailable(
-                "no connection".to_owned(),
-            )));
+            return Err(GroupFailure::Undone(super::stopped()));
         };
         let result = self.fill_and_commit(&mut conn, group);
         self.conn = Some(conn);
@@ -146,26 +178,22 @@ impl Writer {
         conn: &mut AnyConnection,
         group: &mut [Item],
     ) -> Result<Prepared, GroupFailure> {
-        begin(conn).map_err(GroupFailure::Undone)?;
-        let prepared = match self.fill(conn, group) {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                roll_back(conn);
-                return Err(GroupFailure::Undone(error));
-            }
+        let filled = begin(conn).and_then(|()| self.fill(conn, group));
+        let error = match filled {
+            Ok(prepared) => match commit(conn, prepared.savepoint) {
+                Ok(()) => return Ok(prepared),
+                Err(error) if matches!(conn, AnyConnection::Postgres(_)) => {
+                    return Err(GroupFailure::Unknown(error, prepared));
+                }
+                Err(error) => error,
+            },
+            Err(error) => error,
         };
-        match commit(conn) {
-            Ok(()) => Ok(prepared),
-            Err(error @ StorageError::Unavailable(_))
-                if matches!(conn, AnyConnection::Postgres(_)) =>
-            {
-                Err(GroupFailure::Unknown(error, prepared))
-            }
-            Err(error) => {
-                roll_back(conn);
-                Err(GroupFailure::Undone(error))
-            }
+        // Fails where the transaction is over already: SQLite's own doing, or a lost connection.
+        if let Err(error) = run(conn, "ROLLBACK") {
+            tracing::debug!(%error, "roll back");
         }
+        Err(GroupFailure::Undone(error))
     }
 
     /// Runs every act of the group inside the open transaction.
@@ -175,21 +203,19 @@ impl Writer {
         group: &mut [Item],
     ) -> Result<Prepared, StorageError> {
         // The stream's row first: its lock orders the commits of several writers, and a writer
-        // that has missed another's commit is told so before it has done anything.
-        let mut reserved = self.last + 4 * i64::try_from(group.len()).unwrap_or(i64::MAX) + 32;
-        reserved = reserved.max(self.reserved);
-        if !move_position(conn, self.reserved, reserved)? {
-            return Err(StorageError::Unavailable(
-                "another process has written".to_owned(),
-            ));
-        }
+        // that has missed another's commit is told so before it has done anything. It moves with
+        // every group, or a commit in doubt could not be told from one that never happened.
+        let wanted = self.last + 4 * i64::try_from(group.len()).unwrap_or(i64::MAX) + 32;
+        let mut reserved = wanted.max(self.reserved + 1);
+        self.move_position(conn, self.reserved, reserved)?;
         let mut tx = WriteTx {
             conn,
             next: self.last,
             changes: Vec::new(),
+            savepoint: Savepoint::None,
         };
         let mut outcomes: Outcomes = Vec::with_capacity(group.len());
-        let mut appends: Vec<(usize, &mut PreparedAppend)> = Vec::new();
+        let mut appends: Vec<(usize, &PreparedAppend)> = Vec::new();
         for (index, item) in group.iter_mut().enumerate() {
             outcomes.push(match item {
                 Item::Close(_) => Ok(None),
@@ -197,8 +223,8 @@ impl Writer {
                 Item::Append(append, _) if self.is_poisoned(append) => Err(StorageError::StaleHead),
                 Item::Append(append, _) => {
                     let position = tx.next_position();
-                    append.event.position = position;
-                    append.row.position = position.0;
+                    // Nobody else holds it before it is announced.
+                    Arc::make_mut(&mut append.event).position = position;
                     appends.push((index, append));
                     Ok(Some(position))
                 }
@@ -209,13 +235,10 @@ impl Writer {
             next: last,
             mut changes,
             conn,
+            savepoint,
         } = tx;
         if last > reserved {
-            if !move_position(conn, reserved, last)? {
-                return Err(StorageError::Unavailable(
-                    "another process has written".to_owned(),
-                ));
-            }
+            self.move_position(conn, reserved, last)?;
             reserved = last;
         }
         changes.sort_by_key(|change| change.position);
@@ -224,28 +247,51 @@ impl Writer {
             changes,
             last,
             reserved,
+            savepoint,
         })
     }
 
-    /// Writes all appends at once; where that fails, each alone, so that only the bad ones fail.
+    fn move_position(
+        &mut self,
+        conn: &mut AnyConnection,
+        from: i64,
+        to: i64,
+    ) -> Result<(), StorageError> {
+        if move_position(conn, from, to)? {
+            return Ok(());
+        }
+        self.usurped = true;
+        Err(StorageError::Failed(
+            "another process has written to this database".to_owned(),
+        ))
+    }
+
+    /// Writes all appends, so that only the bad ones fail.
     fn write_batch(
         &mut self,
         tx: &mut WriteTx<'_>,
-        appends: &[(usize, &mut PreparedAppend)],
+        appends: &[(usize, &PreparedAppend)],
         outcomes: &mut Outcomes,
     ) -> Result<(), StorageError> {
         if appends.is_empty() {
             return Ok(());
         }
-        let all: Vec<&PreparedAppend> = appends.iter().map(|(_, append)| &**append).collect();
-        if guarded(tx, |tx| write_appends(tx, &all))?.is_ok() {
-            return Ok(());
+        let sqlite = matches!(tx.conn, AnyConnection::Sqlite(_));
+        if !sqlite {
+            // One round trip for all; where that fails, one each.
+            let all: Vec<&PreparedAppend> = appends.iter().map(|(_, append)| *append).collect();
+            if guarded(tx, |tx| write_appends(tx, &all))?.is_ok() {
+                return Ok(());
+            }
         }
         for (index, append) in appends {
             let result = if self.is_poisoned(append) {
                 Err(StorageError::StaleHead)
+            } else if sqlite && append.is_one_row() {
+                // SQLite undoes a statement that fails, and there is only this one.
+                unguarded(tx, |tx| write_append(tx, append))?
             } else {
-                guarded(tx, |tx| write_appends(tx, &[append]))?
+                guarded(tx, |tx| write_append(tx, append))?
             };
             if let Err(error) = result {
                 self.poison(append);
@@ -258,6 +304,11 @@ impl Writer {
     }
 }
 
+/// Whether an act's error is the database's own trouble, which is everybody's in the group.
+fn is_everybodys(error: &StorageError) -> bool {
+    is_io_failure(error) || matches!(error, StorageError::Unavailable(_))
+}
+
 /// Runs an act under a savepoint. The outer error fails the group: the database itself is in
 /// trouble. The inner one is the act's own; what it did is undone.
 fn guarded<F>(tx: &mut WriteTx<'_>, act: F) -> Result<Result<(), StorageError>, StorageError>
@@ -265,23 +316,41 @@ where
     F: FnOnce(&mut WriteTx<'_>) -> Result<(), StorageError>,
 {
     let (next, announced) = (tx.next, tx.changes.len());
-    begin(tx.conn)?;
+    match tx.savepoint {
+        Savepoint::None => run(tx.conn, "SAVEPOINT act")?,
+        Savepoint::Used => run(tx.conn, "RELEASE SAVEPOINT act; SAVEPOINT act")?,
+        Savepoint::Clean => {}
+    }
+    tx.savepoint = Savepoint::Used;
     // A panic in one act must not take the writer with it.
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| act(tx)))
         .unwrap_or_else(|_| Err(StorageError::Failed("the act panicked".to_owned())));
     match result {
-        Ok(()) => {
-            commit(tx.conn)?;
-            Ok(Ok(()))
-        }
+        Ok(()) => Ok(Ok(())),
+        Err(error) if is_everybodys(&error) => Err(error),
         Err(error) => {
-            if is_io_failure(&error) || matches!(error, StorageError::Unavailable(_)) {
-                return Err(error);
-            }
-            roll_back(tx.conn);
+            // If this fails, nobody knows what stands: the group is undone.
+            run(tx.conn, "ROLLBACK TO SAVEPOINT act")?;
+            tx.savepoint = Savepoint::Clean;
             tx.next = next;
             tx.changes.truncate(announced);
             Ok(Err(error))
         }
+    }
+}
+
+/// Runs an act that is a single statement, without a savepoint.
+fn unguarded<F>(tx: &mut WriteTx<'_>, act: F) -> Result<Result<(), StorageError>, StorageError>
+where
+    F: FnOnce(&mut WriteTx<'_>) -> Result<(), StorageError>,
+{
+    if tx.savepoint == Savepoint::Clean {
+        tx.savepoint = Savepoint::Used;
+    }
+    match act(tx) {
+        Ok(()) => Ok(Ok(())),
+        Err(StorageError::Conflict) => Ok(Err(StorageError::Conflict)),
+        // SQLite may have ended the transaction.
+        Err(error) => Err(error),
     }
 }

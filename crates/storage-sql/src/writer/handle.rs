@@ -4,11 +4,11 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use greenroom_storage::{Appended, StorageError};
 use tokio::sync::oneshot;
 
-use super::WriteTx;
+use super::{WriteTx, stopped};
 use crate::append::PreparedAppend;
 
 /// How many acts may wait for the writer before more are refused.
-const MAX_WAITING: usize = 16_384;
+pub(crate) const MAX_WAITING: usize = 16_384;
 
 /// Something for the writer to do.
 pub(crate) enum Item {
@@ -61,10 +61,6 @@ where
 #[derive(Clone)]
 pub(crate) struct WriterHandle {
     queue: Sender<Item>,
-}
-
-fn stopped() -> StorageError {
-    StorageError::Unavailable("the writer has stopped".to_owned())
 }
 
 impl WriterHandle {
