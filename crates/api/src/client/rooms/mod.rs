@@ -43,8 +43,7 @@ pub(super) fn list(routes: &mut Routes) {
     history(routes);
 }
 
-/// Paths of the first API that are no longer in the specification: the same acts as their
-/// `POST` twins, under a transaction ID.
+/// A path that ruma does not know, under the old API's version and today's.
 macro_rules! both_versions {
     ($path:literal) => {
         &[
@@ -89,6 +88,7 @@ fn membership(routes: &mut Routes) {
     let paths = both_versions!("knock/{room_id_or_alias}");
     endpoint_at::<spec::knock::knock_room::v3::Request, _, _>(routes, paths, knock_room::handle);
 
+    // In the first API each of them could be put under a transaction ID.
     let (put, token) = (&Method::PUT, Access::Token);
     let paths = both_versions!("rooms/{room_id}/invite/{txn_id}");
     custom_endpoint(routes, put, token, paths, self::invite_user::handle);
