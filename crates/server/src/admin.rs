@@ -1,27 +1,45 @@
 //! Commands of an operator that change accounts, registration tokens and the database.
+//!
+//! The server holds the data directory while it runs, and carries them out itself: see [`control`]. Where none runs, the command
+//! opens the database.
+
+mod act;
+mod control;
 
 use std::{
-    io::{self, BufRead},
-    time::Duration,
+    io::{self, BufRead, Write as _},
+    time::{Duration, Instant},
 };
 
-use greenroom_auth::{AuthError, AuthService, Password};
+use greenroom_auth::AuthError;
+use greenroom_rooms::RoomError;
 use greenroom_storage::StorageError;
 use greenroom_storage_sql::{DatabaseUrl, Db};
 use rand::TryRngCore as _;
-use ruma::{OwnedUserId, UserId};
 
+pub(crate) use self::{
+    act::{Act, Operator},
+    control::Control,
+};
 use crate::{
     cli::{DbCommand, TokenCommand, UserCommand},
     config::Config,
+    data_dir::{DataDir, DataDirError},
     wire::{ServeError, administration},
 };
 
 /// The longest password that is accepted, in bytes, as everywhere else.
 const PASSWORD_BYTES: usize = 512;
 
-/// How many random bits a chosen password has: 20 characters of 5.
+/// How many characters a chosen password has, of 5 random bits each.
 const CHOSEN_PASSWORD_CHARS: usize = 20;
+/// Which ones: without letters and digits that look alike.
+const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// How long to wait for a process that has the data directory and takes no commands: a server that starts or stops, or another
+/// command.
+const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -32,81 +50,157 @@ pub(crate) enum AdminError {
         "the password must be on the first line of standard input, with 1 to {PASSWORD_BYTES} bytes"
     )]
     Password,
-    #[error("{0} is not a user of this server")]
+    #[error("{0} is not an active user of this server")]
     NoSuchUser(String),
     #[error("there is no registration token {0}")]
     NoSuchToken(String),
+    #[error("a room could not be left, so the account is still active: {0}. Try again")]
+    Rooms(#[from] RoomError),
     #[error(transparent)]
     Auth(#[from] AuthError),
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
     #[error(transparent)]
     Open(#[from] ServeError),
     #[error("the database is not in order: {0}")]
     Database(#[from] StorageError),
+    #[error("there is no database yet: {0} does not exist. `greenroom serve` makes it")]
+    NoDatabase(String),
     #[error("migrations are missing: {0}. `greenroom db migrate` or starting the server runs them")]
     Pending(String),
+    /// What the running server said: complete as it is.
+    #[error("{0}")]
+    Refused(String),
+    #[error(
+        "another greenroom process has the data directory and takes no commands ({0}). If it is just starting, try again; \
+         otherwise stop it first"
+    )]
+    NotListening(#[source] io::Error),
+    #[error(
+        "the running server did not say how it went: {0}. See its log, and look before you try again"
+    )]
+    NoAnswer(#[source] io::Error),
 }
 
 /// `greenroom user …`
 ///
 /// # Errors
 ///
-/// If nothing was changed.
+/// If it was not done.
 pub(crate) async fn user(config: Config, command: UserCommand) -> Result<(), AdminError> {
-    match command {
+    let (act, chosen) = match command {
         UserCommand::Create {
             name,
             password_stdin,
             admin,
         } => {
             let (password, chosen) = password(password_stdin)?;
-            let (database, auth) = administration(&config)?;
-            let user_id = auth
-                .create_account(&name, Some(Password::new(password)?), admin)
-                .await?;
-            database.close().await;
-            println!("{user_id} was created");
-            tell(chosen.as_deref());
+            let act = Act::CreateUser {
+                name,
+                password,
+                admin,
+            };
+            (act, chosen)
         }
         UserCommand::ResetPassword {
             name,
             password_stdin,
         } => {
-            let user_id = full_id(&config, &name)?;
             let (password, chosen) = password(password_stdin)?;
-            let (database, auth) = administration(&config)?;
-            let outcome = auth
-                .change_password(&user_id, Password::new(password)?, true, None)
-                .await;
-            database.close().await;
-            known(outcome, &user_id)?;
-            println!("{user_id} has a new password and is logged out everywhere");
-            tell(chosen.as_deref());
+            (Act::ResetPassword { name, password }, chosen)
         }
-        UserCommand::Deactivate { name } => {
-            let user_id = full_id(&config, &name)?;
-            let (database, auth) = administration(&config)?;
-            let outcome = auth.deactivate(&user_id).await;
-            database.close().await;
-            known(outcome, &user_id)?;
-            println!("{user_id} is deactivated for good");
-        }
+        UserCommand::Deactivate { name } => (Act::DeactivateUser { name }, None),
+    };
+    let mut text = perform(&config, act).await?;
+    if let Some(chosen) = chosen {
+        text.push_str("password: ");
+        text.push_str(&chosen);
+        text.push('\n');
     }
-    Ok(())
+    print(&text)
 }
 
-fn known(outcome: Result<(), AuthError>, user_id: &UserId) -> Result<(), AdminError> {
-    match outcome {
-        Err(AuthError::Deactivated) => Err(AdminError::NoSuchUser(user_id.to_string())),
-        other => Ok(other?),
+/// `greenroom registration-token …`
+///
+/// # Errors
+///
+/// If it was not done.
+pub(crate) async fn registration_token(
+    config: Config,
+    command: TokenCommand,
+) -> Result<(), AdminError> {
+    let act = match command {
+        TokenCommand::Create { uses, expires_in } => Act::CreateToken {
+            uses,
+            expires_in_seconds: expires_in,
+        },
+        TokenCommand::List => Act::ListTokens {},
+        TokenCommand::Revoke { token } => Act::RevokeToken { token },
+    };
+    print(&perform(&config, act).await?)
+}
+
+/// `greenroom db …`
+///
+/// # Errors
+///
+/// If the database cannot be reached or is not in order.
+pub(crate) async fn db(config: Config, command: DbCommand) -> Result<(), AdminError> {
+    match command {
+        DbCommand::Migrate => print(&perform(&config, Act::Migrate {}).await?),
+        DbCommand::Check => {
+            check(&config)?;
+            print("the database is readable, of this version, and consistent\n")
+        }
     }
 }
 
-/// A user named by the localpart or in full.
-fn full_id(config: &Config, name: &str) -> Result<OwnedUserId, AdminError> {
-    UserId::parse_with_server_name(name, &config.server_name)
-        .ok()
-        .filter(|user_id| user_id.server_name() == config.server_name)
-        .ok_or_else(|| AdminError::NoSuchUser(name.to_owned()))
+/// Reads only: whether a server runs makes no difference.
+fn check(config: &Config) -> Result<(), AdminError> {
+    let url = DatabaseUrl::parse(&config.database_url.expose()).map_err(StorageError::Failed)?;
+    if let DatabaseUrl::Sqlite(path) = &url
+        && !path.exists()
+    {
+        return Err(AdminError::NoDatabase(path.display().to_string()));
+    }
+    let pending = Db::pending_migrations(&url)?;
+    if !pending.is_empty() {
+        return Err(AdminError::Pending(pending.join(", ")));
+    }
+    Ok(Db::check(&url)?)
+}
+
+/// Has an act carried out, by the server that runs or, where none does, here.
+async fn perform(config: &Config, act: Act) -> Result<String, AdminError> {
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let begun = Instant::now();
+    loop {
+        match data_dir.lock() {
+            Ok(_lock) => {
+                let (database, operator) = administration(config, &data_dir)?;
+                let outcome = act.carry_out(&operator).await;
+                database.close().await;
+                return outcome;
+            }
+            Err(DataDirError::InUse { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match control::ask(&data_dir, &act) {
+            Err(AdminError::NotListening(_)) if begun.elapsed() < BUSY_PATIENCE => {
+                actix_rt::time::sleep(BUSY_PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Unlike `println!` this does not panic where nobody reads any more, as in `greenroom … | head`.
+fn print(text: &str) -> Result<(), AdminError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// The password, and again if it was chosen here and has to be told.
@@ -114,8 +208,6 @@ fn password(from_stdin: bool) -> Result<(String, Option<String>), AdminError> {
     if from_stdin {
         return Ok((read_password(io::stdin().lock())?, None));
     }
-    // Without letters and digits that look alike.
-    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut rng = rand::rngs::OsRng;
     let mut chosen = String::with_capacity(CHOSEN_PASSWORD_CHARS);
     for _ in 0..CHOSEN_PASSWORD_CHARS {
@@ -129,87 +221,6 @@ fn password(from_stdin: bool) -> Result<(String, Option<String>), AdminError> {
         );
     }
     Ok((chosen.clone(), Some(chosen)))
-}
-
-fn tell(chosen: Option<&str>) {
-    if let Some(chosen) = chosen {
-        println!("password: {chosen}");
-    }
-}
-
-/// `greenroom registration-token …`
-///
-/// # Errors
-///
-/// If nothing was changed.
-pub(crate) async fn registration_token(
-    config: Config,
-    command: TokenCommand,
-) -> Result<(), AdminError> {
-    let (database, auth) = administration(&config)?;
-    let outcome = token_command(&auth, command).await;
-    database.close().await;
-    outcome
-}
-
-async fn token_command(auth: &AuthService, command: TokenCommand) -> Result<(), AdminError> {
-    match command {
-        TokenCommand::Create { uses, expires_in } => {
-            let lifetime = expires_in.map(|seconds| Duration::from_secs(seconds.into()));
-            println!(
-                "{}",
-                auth.create_registration_token(uses.map(u64::from), lifetime)
-                    .await?
-            );
-        }
-        TokenCommand::List => {
-            for token in auth.registration_tokens().await? {
-                let allowed = token
-                    .uses_allowed
-                    .map_or("any number".to_owned(), |uses| uses.to_string());
-                let expires = token.expires_ts_ms.map_or("never".to_owned(), |ms| {
-                    format!("at {} s (Unix time)", ms / 1000)
-                });
-                println!(
-                    "{}  used {} of {allowed}  expires {expires}",
-                    token.token, token.uses
-                );
-            }
-        }
-        TokenCommand::Revoke { token } => {
-            if !auth.delete_registration_token(&token).await? {
-                return Err(AdminError::NoSuchToken(token));
-            }
-            println!("revoked");
-        }
-    }
-    Ok(())
-}
-
-/// `greenroom db …`
-///
-/// # Errors
-///
-/// If the database cannot be reached or is not in order.
-pub(crate) async fn db(config: Config, command: DbCommand) -> Result<(), AdminError> {
-    match command {
-        DbCommand::Migrate => {
-            let (database, _) = administration(&config)?;
-            database.close().await;
-            println!("the tables are those of this version");
-        }
-        DbCommand::Check => {
-            let url =
-                DatabaseUrl::parse(&config.database_url.expose()).map_err(StorageError::Failed)?;
-            let pending = Db::pending_migrations(&url)?;
-            if !pending.is_empty() {
-                return Err(AdminError::Pending(pending.join(", ")));
-            }
-            Db::check(&url)?;
-            println!("the database is readable, of this version, and consistent");
-        }
-    }
-    Ok(())
 }
 
 /// A password from the first line of `input`, its line end left out.

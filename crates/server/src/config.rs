@@ -27,6 +27,9 @@ pub(crate) use self::{
 /// 250 KiB; a room can be created with dozens of state events. 2 MiB holds all of these and keeps 500 hostile uploads in 1 GiB.
 const REQUEST_BODY_BYTES: u64 = 2 * 1024 * 1024;
 
+/// The default of `data_dir`.
+pub(crate) const DEFAULT_DATA_DIR: &str = "./greenroom-data";
+
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -195,7 +198,7 @@ fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Config {
     let data_dir = PathBuf::from(
         reader
             .text("data_dir")
-            .unwrap_or_else(|| "./greenroom-data".to_owned()),
+            .unwrap_or_else(|| DEFAULT_DATA_DIR.to_owned()),
     );
     if data_dir.as_os_str().is_empty() {
         reader.problem("data_dir", "must not be empty");

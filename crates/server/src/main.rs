@@ -95,7 +95,7 @@ where
 }
 
 /// An error with what caused it, unless it says so itself.
-fn with_causes(error: &dyn Error) -> String {
+pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

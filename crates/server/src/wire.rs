@@ -6,7 +6,7 @@ mod hooks;
 mod keys;
 mod parts;
 
-use std::{io, sync::Arc};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use actix_web::{App, web};
 use greenroom_api::client::DeactivationHook;
@@ -19,7 +19,8 @@ use self::{
     parts::{Parts, open_database},
 };
 use crate::{
-    config::{Config, LogFormat},
+    admin::Control,
+    config::{Config, DEFAULT_DATA_DIR, LogFormat, Registration},
     data_dir::{DataDir, DataDirError},
     http_server::{bind, listen},
     shutdown::{Shutdown, Stopped, serve_until_stopped, signals},
@@ -27,6 +28,9 @@ use crate::{
 };
 
 pub(crate) use self::parts::administration;
+
+/// How long commands of an operator may go on when the requests are done.
+const COMMANDS_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why the server could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -87,11 +91,33 @@ pub(crate) async fn serve(config: Config) -> Result<Stopped, ServeError> {
         tracing::info!(%address, "metrics are served at /metrics");
     }
     duties::begin(&parts, &metrics, &shutdown);
+    let control = take_commands(&data_dir, &parts, &shutdown);
     announce(&config, &bound.http, &bound.https);
     let stopped = serve_until_stopped(server, signals, &shutdown).await?;
+    if let (Some(control), Stopped::Gracefully) = (control, stopped) {
+        // Longer than a command takes, unless it waits for what has stopped; late ones find the database closed.
+        let _late = actix_rt::time::timeout(COMMANDS_PATIENCE, control).await;
+    }
     database.close().await;
     tracing::info!("stopped");
     Ok(stopped)
+}
+
+/// Begins to carry out what commands of an operator ask for. Without, the server serves all the same.
+fn take_commands(
+    data_dir: &DataDir,
+    parts: &Parts,
+    shutdown: &Shutdown,
+) -> Option<actix_rt::task::JoinHandle<()>> {
+    match Control::open(data_dir) {
+        Ok(control) => Some(actix_rt::spawn(
+            control.serve(parts.operator(), shutdown.signal()),
+        )),
+        Err(error) => {
+            tracing::warn!(%error, "no control socket: commands such as `greenroom user create` need the server stopped");
+            None
+        }
+    }
 }
 
 /// The line that says that the server is ready, and what to do now.
@@ -101,16 +127,20 @@ fn announce(config: &Config, http: &[std::net::SocketAddr], https: &[std::net::S
         .map(|address| format!("http://{address}"))
         .unwrap_or_default();
     let tls_url = https.first().map(|address| format!("https://{address}"));
-    let app = match config.example_app {
-        true => format!("{url}/"),
-        false => "off".to_owned(),
+    let app = if config.example_app {
+        format!("{url}/")
+    } else {
+        "off".to_owned()
     };
+    let command = command_line(&config.data_dir);
     let create_user = match config.registration {
-        crate::config::Registration::Open => "register on the page, or: greenroom user create NAME",
-        crate::config::Registration::Token => {
-            "greenroom registration-token create, or: greenroom user create NAME"
-        }
-        crate::config::Registration::Closed => "greenroom user create NAME",
+        Registration::Open => format!("register on the page, or: {}", command("user create NAME")),
+        Registration::Token => format!(
+            "{} (who has it can register), or: {}",
+            command("registration-token create"),
+            command("user create NAME")
+        ),
+        Registration::Closed => command("user create NAME"),
     };
     let database = config.database_url.to_string();
     match (tls_url, config.log_format) {
@@ -122,5 +152,56 @@ fn announce(config: &Config, http: &[std::net::SocketAddr], https: &[std::net::S
             url, server_name = %config.server_name, database, app, create_user,
             "greenroom is ready"
         ),
+    }
+}
+
+/// How to type a command for the server of this data directory: `cargo run` puts no `greenroom` on the path.
+fn command_line(data_dir: &Path) -> impl Fn(&str) -> String {
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "greenroom".to_owned());
+    let flag = if data_dir == Path::new(DEFAULT_DATA_DIR) {
+        String::new()
+    } else {
+        format!(" --data-dir {}", in_shell(&data_dir.to_string_lossy()))
+    };
+    move |command| format!("{} {command}{flag}", in_shell(&program))
+}
+
+/// A word as a shell takes it.
+fn in_shell(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_split_them() {
+        for (word, expected) in [
+            ("target/release/greenroom", "target/release/greenroom"),
+            ("my data", "'my data'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(in_shell(word), expected);
+        }
+    }
+
+    #[test]
+    fn a_command_names_the_data_directory_unless_it_is_the_default() {
+        let usual = command_line(Path::new("./greenroom-data"))("user create NAME");
+        assert!(usual.ends_with(" user create NAME"), "{usual}");
+        let other = command_line(Path::new("/srv/my data"))("user create NAME");
+        assert!(
+            other.ends_with(" user create NAME --data-dir '/srv/my data'"),
+            "{other}"
+        );
     }
 }

@@ -6,7 +6,7 @@ use super::parts::Parts;
 use crate::{shutdown::Shutdown, telemetry::Metrics};
 
 const METRICS_EVERY: Duration = Duration::from_secs(5);
-const SWEEP_EVERY: Duration = Duration::from_secs(300);
+const SWEEP_EVERY: Duration = Duration::from_mins(5);
 
 /// Begins every duty. They end with the process, or when it is about to.
 pub(super) fn begin(parts: &Parts, metrics: &Metrics, shutdown: &Shutdown) {

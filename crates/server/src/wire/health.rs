@@ -74,9 +74,10 @@ async fn live() -> HttpResponse {
 
 /// A write has committed in the last seconds, or does now.
 async fn ready(health: web::Data<Health>) -> HttpResponse {
-    match health.writes_commit().await {
-        true => HttpResponse::Ok().json(json!({ "status": "ready" })),
-        false => HttpResponse::ServiceUnavailable()
-            .json(json!({ "status": "not ready", "reason": "the database does not take writes" })),
+    if health.writes_commit().await {
+        HttpResponse::Ok().json(json!({ "status": "ready" }))
+    } else {
+        HttpResponse::ServiceUnavailable()
+            .json(json!({ "status": "not ready", "reason": "the database does not take writes" }))
     }
 }

@@ -12,7 +12,7 @@ use greenroom_auth::{AuthService, AuthSettings, RegistrationMode, Sessions};
 use greenroom_ephemeral::{
     PresenceSettings, PresenceTracker, ReceiptService, TypingSettings, TypingTracker,
 };
-use greenroom_events::RoomVersion;
+use greenroom_events::{EventSigner, RoomVersion};
 use greenroom_model::{Clock, SystemClock};
 use greenroom_rooms::{Rooms, RoomsSettings};
 use greenroom_storage_sql::{DatabaseUrl, Db, DbOptions};
@@ -25,6 +25,7 @@ use super::{
     keys,
 };
 use crate::{
+    admin::Operator,
     config::{Config, Registration},
     data_dir::DataDir,
     shutdown::Shutdown,
@@ -64,17 +65,37 @@ fn database_url(config: &Config, data_dir: &DataDir) -> Result<DatabaseUrl, Serv
     Ok(url)
 }
 
-/// The database and the accounts, for commands of an operator. `greenroom serve` need not be stopped for a SQLite
-/// database: the two take turns at writing, and what is cached there is only what a token stands for.
-pub(crate) fn administration(config: &Config) -> Result<(Db, AuthService), ServeError> {
-    let data_dir = DataDir::open(&config.data_dir)?;
-    // Two writers would each believe their memory of the stream's position.
-    let lock = data_dir.lock()?;
-    let database = open_database(config, &data_dir)?;
-    // Held until the process ends.
-    std::mem::forget(lock);
-    let auth = auth_service(config, &database)?;
-    Ok((database, auth))
+/// The database and what acts of an operator need, for a command that has the data directory to itself: its caller holds the
+/// lock. Needs a running actix system.
+pub(crate) fn administration(
+    config: &Config,
+    data_dir: &DataDir,
+) -> Result<(Db, Operator), ServeError> {
+    let database = open_database(config, data_dir)?;
+    let auth = Arc::new(auth_service(config, &database)?);
+    let signer = Arc::new(keys::signer(data_dir, &config.server_name)?);
+    let rooms = rooms(&database, signer, Arc::new(SystemClock), 1);
+    Ok((database, Operator { auth, rooms }))
+}
+
+fn rooms(database: &Db, signer: Arc<EventSigner>, clock: Arc<dyn Clock>, arbiters: usize) -> Rooms {
+    Rooms::start(greenroom_rooms::Parts {
+        rooms: database.shared(),
+        state: database.shared(),
+        timeline: database.shared(),
+        members: database.shared(),
+        directory: database.shared(),
+        profiles: database.shared(),
+        accounts: database.shared(),
+        stream: database.stream().clone(),
+        tokens: keys::token_signer(&signer),
+        signer,
+        clock,
+        settings: RoomsSettings {
+            default_room_version: RoomVersion::DEFAULT,
+            arbiters,
+        },
+    })
 }
 
 fn auth_service(config: &Config, database: &Db) -> Result<AuthService, ServeError> {
@@ -141,23 +162,7 @@ impl Parts {
                 ..PresenceSettings::default()
             },
         ));
-        let rooms = Rooms::start(greenroom_rooms::Parts {
-            rooms: database.shared(),
-            state: database.shared(),
-            timeline: database.shared(),
-            members: database.shared(),
-            directory: database.shared(),
-            profiles: database.shared(),
-            accounts: database.shared(),
-            stream: stream.clone(),
-            signer,
-            tokens: tokens.clone(),
-            clock: Arc::clone(&clock),
-            settings: RoomsSettings {
-                default_room_version: RoomVersion::DEFAULT,
-                arbiters: config.workers,
-            },
-        });
+        let rooms = rooms(database, signer, Arc::clone(&clock), config.workers);
         let sync = SyncService::start(greenroom_sync::Parts {
             members: database.shared(),
             timeline: database.shared(),
@@ -175,7 +180,7 @@ impl Parts {
             shutdown: shutdown.signal().into_watch(),
             settings: SyncSettings {
                 parked_per_device: config.limits.parked_syncs_per_device,
-                max_timeout: Duration::from_secs(300),
+                max_timeout: Duration::from_mins(5),
             },
         });
         let fan_out = Arc::new(ProfileFanOut::new(
@@ -223,6 +228,14 @@ impl Parts {
     /// Now, in seconds since the Unix epoch.
     pub(crate) fn now_s(&self) -> i64 {
         i64::try_from(self.clock.now_ms() / 1000).unwrap_or(i64::MAX)
+    }
+
+    /// What acts of an operator need.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator {
+            auth: self.auth.clone().into_inner(),
+            rooms: self.rooms.clone(),
+        }
     }
 
     /// What the endpoints ask for.
