@@ -16,3 +16,4 @@ mod membership;
 mod rooms;
 mod server;
 mod tutorial;
+mod tutorial_doc;
