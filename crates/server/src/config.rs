@@ -435,3 +435,7 @@ fn read_trusted_proxies(reader: &mut Reader<'_>) -> Vec<Network> {
 #[cfg(test)]
 #[path = "config/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "config/docs_tests.rs"]
+mod docs_tests;
