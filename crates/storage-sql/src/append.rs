@@ -1,10 +1,11 @@
 //! Event appends: prepared on the caller's thread, written by the writer many at a time.
 
-use std::{borrow::Cow, sync::Arc};
+mod row;
+
+use std::sync::Arc;
 
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper,
-    dsl::max,
+    ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper, dsl::max,
 };
 use greenroom_model::{StoredEvent, StreamPosition, TransactionKey};
 use greenroom_storage::{Append, RedactedEvent, StorageError};
@@ -12,9 +13,10 @@ use greenroom_stream::{ChangeKind, MembershipChange};
 use ruma::{OwnedUserId, events::room::member::MembershipState};
 use serde::Deserialize;
 
+use self::row::NewEventRow;
 use crate::{
     connection::{AnyConnection, FromDiesel},
-    rows::{EventRow, ts},
+    rows::EventRow,
     schema::{events, memberships, room_state, rooms},
     text::{fold, pack},
     writer::WriteTx,
@@ -22,27 +24,6 @@ use crate::{
 
 /// `room_state.replaced_at` of an event that still holds its place.
 pub(crate) const CURRENT: i64 = i64::MAX;
-
-/// The events table's row of one append. No column has a default, so that a batch is one
-/// statement, and a single row one that stays prepared.
-#[derive(Insertable)]
-#[diesel(table_name = events, treat_none_as_default_value = false)]
-struct NewEventRow<'a> {
-    position: i64,
-    event_id: &'a str,
-    room_id: &'a str,
-    event_type: Cow<'a, str>,
-    state_key: Option<Cow<'a, str>>,
-    sender: &'a str,
-    origin_server_ts: i64,
-    depth: i64,
-    json: &'a [u8],
-    redacted_by: Option<&'a str>,
-    replaces_state: Option<&'a str>,
-    txn_key: Option<&'a [u8]>,
-    device_id: Option<Cow<'a, str>>,
-    txn_id: Option<Cow<'a, str>>,
-}
 
 /// An append with everything parsed that need not be on the writer's thread. The position is
 /// filled in by the writer.
@@ -162,27 +143,6 @@ impl PreparedAppend {
     pub(crate) fn is_one_row(&self) -> bool {
         self.event.state_key.is_none() && self.redacts.is_none()
     }
-
-    fn row(&self) -> NewEventRow<'_> {
-        let event = &*self.event;
-        let transaction = event.transaction.as_ref();
-        NewEventRow {
-            position: event.position.0,
-            event_id: event.event_id.as_str(),
-            room_id: event.room_id.as_str(),
-            event_type: pack(&event.event_type),
-            state_key: event.state_key.as_deref().map(pack),
-            sender: event.sender.as_str(),
-            origin_server_ts: ts(event.origin_server_ts.0.into()),
-            depth: ts(self.depth),
-            json: &event.json,
-            redacted_by: None,
-            replaces_state: event.replaces_state.as_ref().map(|id| id.as_str()),
-            txn_key: self.txn_key.as_ref().map(|key| key.as_bytes().as_slice()),
-            device_id: transaction.map(|(device, _)| pack(device.as_str())),
-            txn_id: transaction.map(|(_, txn)| pack(txn.as_str())),
-        }
-    }
 }
 
 /// Writes appends whose positions are set: first all events, then what the state events and
@@ -194,7 +154,10 @@ pub(crate) fn write_appends(
     match tx.conn {
         // A round trip for all of them.
         AnyConnection::Postgres(conn) => {
-            let rows: Vec<NewEventRow<'_>> = appends.iter().map(|append| append.row()).collect();
+            let rows: Vec<NewEventRow<'_>> = appends
+                .iter()
+                .map(|append| NewEventRow::of(append))
+                .collect();
             diesel::insert_into(events::table)
                 .values(rows)
                 .execute(conn)
@@ -204,7 +167,7 @@ pub(crate) fn write_appends(
         AnyConnection::Sqlite(conn) => {
             for append in appends {
                 diesel::insert_into(events::table)
-                    .values(append.row())
+                    .values(NewEventRow::of(append))
                     .execute(conn)
                     .map_err(StorageError::from_diesel)?;
             }

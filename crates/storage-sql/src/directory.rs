@@ -130,7 +130,6 @@ fn search(
     } else {
         page.order((rooms::joined_members.desc(), rooms::room_id.desc()))
     };
-    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX - 1);
     let rows: Vec<RoomRow> = page
         .limit(ts(query.limit.saturating_add(1)))
         .select((
@@ -147,20 +146,26 @@ fn search(
         ))
         .load(conn)
         .map_err(StorageError::from_diesel)?;
+    into_page(rows, query, ms(total))
+}
+
+/// A page of the rows found, of which there is one more than asked for if there are more.
+fn into_page(
+    rows: Vec<RoomRow>,
+    query: &PublicRoomsQuery,
+    total: u64,
+) -> Result<PublicRoomsPage, StorageError> {
+    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX - 1);
     let more = rows.len() > limit;
-    let mut found: Vec<PublicRoom> = rows
+    let mut rooms: Vec<PublicRoom> = rows
         .into_iter()
         .take(limit)
         .map(public_room)
         .collect::<Result<_, _>>()?;
     if query.backwards {
-        found.reverse();
+        rooms.reverse();
     }
-    Ok(PublicRoomsPage {
-        rooms: found,
-        more,
-        total: ms(total),
-    })
+    Ok(PublicRoomsPage { rooms, more, total })
 }
 
 #[async_trait]

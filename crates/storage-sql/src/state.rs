@@ -105,9 +105,10 @@ impl StateStore for Db {
                     .filter((room_state::replaced_at + UNINDEXED).gt(at.0))
                     .filter((room_state::position + UNINDEXED).le(at.0))
                     .select(EventRow::as_select());
-                let rows = match after {
-                    false => held.filter(room_state::event_type.lt(MEMBER)).load(conn),
-                    true => held.filter(room_state::event_type.gt(MEMBER)).load(conn),
+                let rows = if after {
+                    held.filter(room_state::event_type.gt(MEMBER)).load(conn)
+                } else {
+                    held.filter(room_state::event_type.lt(MEMBER)).load(conn)
                 };
                 found.extend(stored(rows.map_err(StorageError::from_diesel)?)?);
             }

@@ -63,7 +63,7 @@ impl Writer {
         let outcomes = match self.try_group(group) {
             Ok(prepared) => self.committed(prepared),
             Err(GroupFailure::Undone(error)) => self.undone(group, error),
-            Err(GroupFailure::Unknown(error, prepared)) => self.resolve(group, error, prepared),
+            Err(GroupFailure::Unknown(error, prepared)) => self.resolve(group, &error, prepared),
         };
         self.answer(group, outcomes);
     }
@@ -135,7 +135,7 @@ impl Writer {
 
     /// The connection broke under a commit. `server.position`, which the transaction moved, tells
     /// whether it happened, as soon as the database answers again.
-    fn resolve(&mut self, group: &[Item], error: StorageError, prepared: Prepared) -> Outcomes {
+    fn resolve(&mut self, group: &[Item], error: &StorageError, prepared: Prepared) -> Outcomes {
         self.conn = None;
         self.in_doubt = Some(InDoubt {
             reserved: prepared.reserved,
@@ -144,7 +144,7 @@ impl Writer {
         });
         match self.ready_soon() {
             Ok(()) if self.reserved == prepared.reserved => prepared.outcomes,
-            Ok(()) | Err(_) => self.failed(group, &error),
+            Ok(()) | Err(_) => self.failed(group, error),
         }
     }
 

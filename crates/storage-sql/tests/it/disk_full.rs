@@ -8,7 +8,7 @@ use greenroom_storage_sql::{DatabaseUrl, Db, DbOptions};
 use greenroom_stream::ChangeStream;
 use ruma::OwnedEventId;
 
-use crate::support::{Room, SERVER, user};
+use crate::support::{Room, SERVER, skipped, user};
 
 /// A small file system in memory, gone when this is dropped.
 struct SmallDisk {
@@ -74,7 +74,7 @@ async fn messages(db: &Db, room: &Room) -> Vec<OwnedEventId> {
 #[tokio::test]
 async fn on_a_full_disk_writes_fail_and_reads_go_on_and_nothing_acknowledged_is_lost() {
     let Some(disk) = SmallDisk::mount("4m") else {
-        eprintln!("SKIPPED: a small file system cannot be mounted here (it takes root)");
+        skipped("a small file system cannot be mounted here (it takes root)");
         return;
     };
     let failures = Arc::new(std::sync::Mutex::new(Vec::<String>::new()));

@@ -16,7 +16,7 @@ use greenroom_storage::{Direction, RoomStore, StorageError, TimelineStore};
 use greenroom_storage_sql::Db;
 use ruma::{OwnedEventId, OwnedRoomId};
 
-use crate::support::{Place, Room, TestDb, user};
+use crate::support::{Place, Room, TestDb, skipped, user};
 
 /// How long an operation may take to say that the database is away.
 const A_FEW_SECONDS: Duration = Duration::from_secs(8);
@@ -118,7 +118,7 @@ fn programs() -> Option<PathBuf> {
     found.sort();
     let newest = found.pop();
     if newest.is_none() {
-        eprintln!("SKIPPED: where PostgreSQL's pg_ctl is, GREENROOM_TEST_POSTGRES_BIN can tell");
+        skipped("where PostgreSQL's pg_ctl is, GREENROOM_TEST_POSTGRES_BIN can tell");
     }
     newest
 }

@@ -34,7 +34,7 @@ impl Instrumentation for Recorder {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         match event {
             InstrumentationEvent::StartEstablishConnection { url, .. } => {
-                url.clone_into(&mut self.url)
+                url.clone_into(&mut self.url);
             }
             InstrumentationEvent::StartQuery { query, .. } => {
                 let text = query.to_string();
@@ -49,6 +49,7 @@ impl Instrumentation for Recorder {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape that diesel asks for")]
 fn recorder() -> Option<Box<dyn Instrumentation>> {
     Some(Box::new(Recorder::default()))
 }
@@ -100,6 +101,7 @@ macro_rules! uses {
     }};
 }
 
+#[expect(clippy::too_many_lines, reason = "a list of questions")]
 #[tokio::test]
 async fn the_questions_of_sync_go_by_an_index() {
     let db = TestDb::at(watched());

@@ -67,6 +67,10 @@ impl Room {
     }
 
     /// An event built on what was built before it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers write the content where they call"
+    )]
     pub(crate) fn event(
         &mut self,
         sender: &UserId,

@@ -99,8 +99,7 @@ impl ChangeObserver for Watcher {
         if let Some(held) = held {
             let _ = held.recv();
         }
-        if std::mem::take(&mut *self.panic_next.lock().unwrap()) {
-            panic!("an observer that breaks the rule");
-        }
+        let panics = std::mem::take(&mut *self.panic_next.lock().unwrap());
+        assert!(!panics, "an observer that breaks the rule");
     }
 }
