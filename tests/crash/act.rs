@@ -21,11 +21,13 @@ pub enum Kind {
     RoomAccountData,
     /// A read receipt.
     Receipt,
+    /// Makes a room with an alias, so that asking again does not make another.
+    Create,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Message,
         Self::State,
         Self::Join,
@@ -33,6 +35,7 @@ impl Kind {
         Self::AccountData,
         Self::RoomAccountData,
         Self::Receipt,
+        Self::Create,
     ];
 
     /// As in the journal.
@@ -45,6 +48,7 @@ impl Kind {
             Self::AccountData => "account data",
             Self::RoomAccountData => "room account data",
             Self::Receipt => "receipt",
+            Self::Create => "create",
         }
     }
 
@@ -156,6 +160,11 @@ impl Act {
                 Method::POST,
                 format!("rooms/{room}/receipt/m.read/{slot}"),
                 json!({}),
+            ),
+            Kind::Create => (
+                Method::POST,
+                "createRoom".to_owned(),
+                json!({"room_alias_name": mark, "name": mark, "topic": mark}),
             ),
         }
     }

@@ -9,11 +9,11 @@ use greenroom_tests::TestServer;
 
 use crate::journal::Shelf;
 use crate::outage::works_again;
-use crate::random::seed;
+use crate::random::{Random, seed};
 use crate::reading::compare;
 use crate::swarm::{Interruption, Swarm};
 use crate::world::World;
-use crate::{alone, times};
+use crate::{alone, say, times};
 
 /// Unmounts when its input ends: with the test, however that ends.
 const SCRIPT: &str = r#"
@@ -22,6 +22,9 @@ cat
 umount --lazy -- "$1"
 rmdir -- "$1"
 "#;
+
+/// So that the disk is full for one write and not for another: bytes.
+const MOST_SLACK: u64 = 64 * 1024;
 
 /// A small disk of one's own.
 struct SmallDisk {
@@ -58,8 +61,8 @@ impl SmallDisk {
         Self { path, janitor }
     }
 
-    /// Takes all the room that is left.
-    fn fill(&self) -> PathBuf {
+    /// Takes all the room that is left, but for this many bytes.
+    fn fill(&self, slack: u64) -> PathBuf {
         let ballast = self.path.join("ballast");
         let mut file = File::create(&ballast).expect("an empty file has room");
         let mut block = vec![0x5a_u8; 64 * 1024];
@@ -72,6 +75,9 @@ impl SmallDisk {
                 Err(error) => panic!("the ballast: {error}"),
             }
         }
+        let length = file.metadata().expect("an open file").len();
+        file.set_len(length.saturating_sub(slack))
+            .expect("a shorter file");
         ballast
     }
 }
@@ -119,16 +125,16 @@ fn data_on(disk: &Path) -> PathBuf {
 async fn nothing_acknowledged_is_lost_when_the_disk_is_full() {
     let _alone = alone().await;
     if times("GREENROOM_CRASH_NO_MOUNT", 0) != 0 {
-        println!("GREENROOM_CRASH_NO_MOUNT is set: no small disk to fill");
+        say!("GREENROOM_CRASH_NO_MOUNT is set: no small disk to fill");
         return;
     }
     if std::env::var_os("GREENROOM_TEST_POSTGRES_URL").is_some() {
-        println!("the data is not in the data directory: nothing to test");
+        say!("the data is not in the data directory: nothing to test");
         return;
     }
     let seed = seed();
     let fills = times("GREENROOM_CRASH_FILLS", 2);
-    println!("the disk is filled {fills} times, GREENROOM_CRASH_SEED={seed}");
+    say!("the disk is filled {fills} times, GREENROOM_CRASH_SEED={seed}");
     let disk = SmallDisk::mount();
     let server = TestServer::builder()
         .flag("--workers", "2")
@@ -139,10 +145,11 @@ async fn nothing_acknowledged_is_lost_when_the_disk_is_full() {
     let shelf = Shelf::new();
     let world = World::create(&server).await;
     let mut swarm = Swarm::start(&world, shelf.path(), seed, Interruption::DiskFull).await;
+    let mut random = Random::new(seed, 0);
     for _ in 0..fills {
         swarm.works(10).await;
         swarm.interrupt();
-        let ballast = disk.fill();
+        let ballast = disk.fill(random.below(MOST_SLACK));
         all_are_refused(&swarm).await;
         reads_go_on(&server, &world).await;
         let findings = compare(&world, &swarm.history(), None).await;
@@ -153,8 +160,8 @@ async fn nothing_acknowledged_is_lost_when_the_disk_is_full() {
     }
     swarm.works(10).await;
     let outcome = swarm.finish().await;
-    println!("acknowledged: {:?}", outcome.progress.acked_by_kind);
-    println!("refused: {:?}", outcome.progress.refused);
+    say!("acknowledged: {:?}", outcome.progress.acked_by_kind);
+    say!("refused: {:?}", outcome.progress.refused);
     let findings = compare(&world, &outcome.history, Some(&outcome.watched)).await;
     findings.report(&format!("after {fills} full disks, seed {seed}"));
     assert_eq!(server.pid(), pid, "the server was not restarted");

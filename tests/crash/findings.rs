@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::say;
+
 /// What the comparison of the journal with the server has found.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -38,10 +40,11 @@ impl Findings {
     /// Prints the counts, and fails if anything is wrong.
     #[track_caller]
     pub fn report(&self, when: &str) {
-        println!("{when}: {self}");
+        say!("{when}: {self}");
         for (name, found) in self.kinds() {
             for what in found.iter().take(20) {
-                println!("  {name}: {what}");
+                let what: String = what.chars().take(500).collect();
+                say!("  {name}: {what}");
             }
         }
         let wrong = self.kinds().iter().any(|(_, found)| !found.is_empty());

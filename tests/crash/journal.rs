@@ -12,12 +12,13 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use crate::act::Act;
+use crate::say;
 
 /// How the server acknowledged an act.
 #[derive(Debug, Clone)]
 pub struct Ack {
-    /// The event, where the answer names one.
-    pub event_id: Option<String>,
+    /// The event or the room, where the answer names one.
+    pub id: Option<String>,
     /// How many times the client had to ask.
     pub tries: u64,
     /// After how many interruptions the answer came.
@@ -65,7 +66,7 @@ impl Journal {
         self.append(json!({
             "writer": act.writer,
             "act": act.number,
-            "event_id": ack.event_id,
+            "id": ack.id,
             "tries": ack.tries,
             "generation": ack.generation,
         }))
@@ -98,7 +99,7 @@ impl Journal {
                 .filter(|last| line["act"] == last.act.number)
                 .unwrap_or_else(|| panic!("an ack without its intent: {line}"));
             last.ack = Some(Ack {
-                event_id: line["event_id"].as_str().map(str::to_owned),
+                id: line["id"].as_str().map(str::to_owned),
                 tries: line["tries"].as_u64().expect("a count"),
                 generation: line["generation"].as_u64().expect("a count"),
             });
@@ -145,7 +146,7 @@ impl Drop for Shelf {
         if thread::panicking()
             && let Some(directory) = self.0.take()
         {
-            println!("the journal is kept in {}", directory.keep().display());
+            say!("the journal is kept in {}", directory.keep().display());
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::random::{Random, seed};
 use crate::reading::compare;
 use crate::swarm::{Interruption, Swarm};
 use crate::world::World;
-use crate::{alone, times};
+use crate::{alone, say, times};
 
 /// Whoever kills draws from a stream of its own.
 const KILLER: u64 = 0;
@@ -46,7 +46,7 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
         "GREENROOM_CRASH_KILLS",
         if server.is_on_postgres() { 4 } else { 8 },
     );
-    println!("{kills} kills, GREENROOM_CRASH_SEED={seed}");
+    say!("{kills} kills, GREENROOM_CRASH_SEED={seed}");
     let shelf = Shelf::new();
     let world = World::create(&server).await;
     let mut swarm = Swarm::start(&world, shelf.path(), seed, Interruption::Killed).await;
@@ -63,16 +63,16 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
         slowest = slowest.max(killed.elapsed());
         swarm.resume().await;
         if kill % 10 == 0 {
-            println!("{kill} kills");
+            say!("{kill} kills");
         }
     }
     let outcome = swarm.finish().await;
     server.kill9().await;
     server.restart().await;
-    println!("slowest restart: {} ms", slowest.as_millis());
-    println!("acknowledged: {:?}", outcome.progress.acked_by_kind);
-    println!("unanswered: {:?}", outcome.progress.unanswered);
-    println!("sent again later: {}", outcome.progress.replayed);
+    say!("slowest restart: {} ms", slowest.as_millis());
+    say!("acknowledged: {:?}", outcome.progress.acked_by_kind);
+    say!("unanswered: {:?}", outcome.progress.unanswered);
+    say!("sent again later: {}", outcome.progress.replayed);
     let findings = compare(&world, &outcome.history, Some(&outcome.watched)).await;
     findings.report(&format!("after {kills} kills, seed {seed}"));
     server.stop().await;

@@ -6,21 +6,24 @@
 //! disk is full. Whoever got no answer asks again with the same transaction id. In the end the
 //! journal is compared with everything that a client can read.
 //!
-//! `GREENROOM_CRASH_KILLS` is how many times the server is killed; `GREENROOM_CRASH_SEED` repeats
-//! the choices of a run, whose seed is printed (`--nocapture`). What the machine does between two
-//! of them is not repeated.
+//! `GREENROOM_CRASH_KILLS` is how many times the server is killed, as in
+//! `GREENROOM_CRASH_KILLS=200 tests/run crash`; `GREENROOM_CRASH_SEED` repeats the choices of a
+//! run, whose seed is printed. What the machine does between two choices is not repeated.
+//!
+//! A killed process leaves its written pages to the system. That what was acknowledged is also on
+//! the disk, should the power fail, is for the settings of the database and not tested here.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
-    clippy::print_stdout,
     clippy::unwrap_used,
     unreachable_pub,
     reason = "a test reports by panicking and printing"
 )]
 
 mod act;
+mod creations;
 mod disk;
 mod findings;
 mod journal;
@@ -39,6 +42,16 @@ use tokio::sync::{Mutex, MutexGuard};
 pub async fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::const_new(());
     ALONE.lock().await
+}
+
+/// Says something that is shown even if the test passes: what was done, and how it can be repeated.
+#[macro_export]
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        // Past the capture of the test harness.
+        let _ = writeln!(std::io::stderr(), "crash: {}", format_args!($($words)*));
+    }};
 }
 
 /// How many times to do something, by the environment.

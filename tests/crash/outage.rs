@@ -13,7 +13,7 @@ use crate::random::seed;
 use crate::reading::compare;
 use crate::swarm::{Interruption, Swarm};
 use crate::world::World;
-use crate::{alone, times};
+use crate::{alone, say, times};
 
 /// Within this a write must have been refused, or it was not refused clearly.
 const SOON: Duration = Duration::from_secs(10);
@@ -73,12 +73,12 @@ impl Drop for Stopped<'_> {
 async fn nothing_acknowledged_is_lost_when_postgresql_stops_and_starts() {
     let _alone = alone().await;
     let Some(cluster) = Cluster::of_the_run() else {
-        println!("not on a PostgreSQL that may be stopped: nothing to test");
+        say!("not on a PostgreSQL that may be stopped: nothing to test");
         return;
     };
     let seed = seed();
     let outages = times("GREENROOM_CRASH_OUTAGES", 2);
-    println!("{outages} outages, GREENROOM_CRASH_SEED={seed}");
+    say!("{outages} outages, GREENROOM_CRASH_SEED={seed}");
     let server = TestServer::builder().flag("--workers", "2").start().await;
     let pid = server.pid();
     let shelf = Shelf::new();
@@ -88,12 +88,13 @@ async fn nothing_acknowledged_is_lost_when_postgresql_stops_and_starts() {
         swarm.works(10).await;
         swarm.interrupt();
         cluster.stop();
-        let stopped = Stopped(&cluster);
+        let (stopped, gone) = (Stopped(&cluster), Instant::now());
         swarm
             .reaches("every writer is refused", |progress| {
                 progress.waiting.iter().all(|waiting| *waiting)
             })
             .await;
+        say!("all are refused after {} ms", gone.elapsed().as_millis());
         let content = json!({"msgtype": "m.text", "body": "anybody there?"});
         let path = format!("rooms/{}/send/m.room.message/probe", encode(&world.door));
         let probe = timeout(SOON, world.witness.put(&path, content)).await;
@@ -104,13 +105,13 @@ async fn nothing_acknowledged_is_lost_when_postgresql_stops_and_starts() {
         drop(stopped);
         let back = Instant::now();
         works_again(&world).await;
-        println!("works again after {} ms", back.elapsed().as_millis());
+        say!("works again after {} ms", back.elapsed().as_millis());
         swarm.resume().await;
     }
     swarm.works(10).await;
     let outcome = swarm.finish().await;
-    println!("acknowledged: {:?}", outcome.progress.acked_by_kind);
-    println!("refused: {:?}", outcome.progress.refused);
+    say!("acknowledged: {:?}", outcome.progress.acked_by_kind);
+    say!("refused: {:?}", outcome.progress.refused);
     let findings = compare(&world, &outcome.history, Some(&outcome.watched)).await;
     findings.report(&format!("after {outages} outages, seed {seed}"));
     assert_eq!(server.pid(), pid, "the server was not restarted");

@@ -6,6 +6,7 @@ use greenroom_tests::{Client, encode};
 use serde_json::Value;
 
 use crate::act::{Act, Kind, mark_of};
+use crate::creations::compare_creations;
 use crate::findings::Findings;
 use crate::journal::Record;
 use crate::watcher::Watched;
@@ -45,6 +46,7 @@ pub async fn compare(world: &World, history: &History, watched: Option<&Watched>
             compare_timeline(&mut findings, room, timeline, sender, records);
         }
         compare_places(&mut findings, world, *writer, records, &timelines).await;
+        compare_creations(&mut findings, world, &world.writers[*writer], records).await;
         let acked = records.iter().filter(|record| record.ack.is_some());
         findings.compared += acked.count() as u64;
     }
@@ -128,14 +130,10 @@ fn compare_timeline(
             findings.altered.push(format!("{what}: {event}"));
         }
         let Some(ack) = &record.ack else { continue };
-        if ack
-            .event_id
-            .as_ref()
-            .is_some_and(|id| event["event_id"] != **id)
-        {
+        if ack.id.as_ref().is_some_and(|id| event["event_id"] != **id) {
             findings
                 .altered
-                .push(format!("{what}: answered {:?}, is {event}", ack.event_id));
+                .push(format!("{what}: answered {:?}, is {event}", ack.id));
         }
         if ack.tries > 1 {
             findings.retried += 1;
@@ -208,7 +206,8 @@ async fn compare_places(
                 Kind::Receipt => value == act.slot.as_str(),
                 _ => value == act.mark().as_str(),
             };
-            if !place.allows(stands, value.is_null()) {
+            let is_empty = value.is_null() || value == "leave";
+            if !place.allows(stands, is_empty) {
                 let acked = place.acked.map(|act| (act.mark(), &act.slot));
                 let tried = place.tried.map(|act| (act.mark(), &act.slot));
                 findings.lost.push(format!(
@@ -283,7 +282,7 @@ async fn standing(
                 ),
             ]
         }
-        Kind::Message => Vec::new(),
+        Kind::Message | Kind::Create => Vec::new(),
     }
 }
 
@@ -322,8 +321,10 @@ fn compare_newest(findings: &mut Findings, body: &Value, timelines: &BTreeMap<St
     for (room, joined) in body["rooms"]["join"].as_object().into_iter().flatten() {
         let newest = joined["timeline"]["events"].as_array();
         let newest = ids(newest.expect("a timeline"));
-        let all = timelines.get(room).map(|events| ids(events));
-        let all = all.unwrap_or_default();
+        // The swarm has made rooms besides.
+        let Some(all) = timelines.get(room).map(|events| ids(events)) else {
+            continue;
+        };
         let distinct: BTreeSet<_> = newest.iter().collect();
         if newest.is_empty() || distinct.len() < newest.len() || !all.ends_with(&newest) {
             findings.altered.push(format!(

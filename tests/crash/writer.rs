@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::join;
 use greenroom_tests::Client;
 
 use crate::act::{Act, Kind};
@@ -13,6 +14,9 @@ use crate::world::{DATA_TYPES, STATE_TYPES, World};
 
 /// One in so many acts is followed by an old message, sent again under its old transaction id.
 const REPLAY_ONE_IN: u64 = 10;
+
+/// One in so many messages is sent by two requests at once, under one transaction id.
+const TWICE_ONE_IN: u64 = 8;
 
 /// A client of the swarm.
 pub struct Writer {
@@ -53,7 +57,13 @@ impl Writer {
         while !self.stage.is_stopping() {
             let act = self.next_act();
             self.stage.journal.intend(&act).await;
-            let ack = self.perform(&act).await;
+            let ack = if act.kind == Kind::Message && self.random.below(TWICE_ONE_IN) == 0 {
+                let (ack, twin) = join(self.perform(&act), self.perform(&act)).await;
+                assert_eq!(ack.id, twin.id, "two requests with one transaction id");
+                ack
+            } else {
+                self.perform(&act).await
+            };
             self.stage.journal.acknowledge(&act, &ack).await;
             self.remember(act, &ack);
             if self.random.below(REPLAY_ONE_IN) == 0 {
@@ -85,6 +95,7 @@ impl Writer {
                 (Kind::Receipt, hall, read)
             }
             54..62 if self.inside => (Kind::Message, self.door.clone(), String::new()),
+            62..64 => (Kind::Create, String::new(), String::new()),
             _ => (Kind::Message, hall, String::new()),
         };
         Act {
@@ -110,9 +121,17 @@ impl Writer {
             });
         };
         let (answer, tries) = self.stage.insist(&self.client, &request, troubled).await;
-        let body = answer.expect_ok();
+        let body = if act.kind == Kind::Create && tries > 1 && answer.status == 400 {
+            answer.expect_error(400, "M_ROOM_IN_USE")
+        } else {
+            answer.expect_ok()
+        };
+        let id = match act.kind {
+            Kind::Create => body["room_id"].as_str(),
+            _ => body["event_id"].as_str(),
+        };
         Ack {
-            event_id: body["event_id"].as_str().map(str::to_owned),
+            id: id.map(str::to_owned),
             tries,
             generation: self.stage.generation(),
         }
@@ -128,7 +147,7 @@ impl Writer {
             Kind::Leave => self.inside = false,
             _ => {}
         }
-        let Some(event_id) = ack.event_id.clone() else {
+        let Some(event_id) = ack.id.clone().filter(|_| act.kind.makes_event()) else {
             return;
         };
         if act.room != self.door {
