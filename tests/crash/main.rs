@@ -29,6 +29,7 @@ mod findings;
 mod journal;
 mod kills;
 mod outage;
+mod proof;
 mod random;
 mod reading;
 mod swarm;

@@ -87,7 +87,7 @@ fn marked(events: &[Value]) -> Vec<&str> {
 }
 
 /// One writer's events of a room: each once, in order, as acknowledged, and no others.
-fn compare_timeline(
+pub fn compare_timeline(
     findings: &mut Findings,
     room: &str,
     timeline: &[Value],
