@@ -20,9 +20,13 @@ Settings:
   the environment over the file, the file over the default. Limits and rates are in the file and environment only:
   `greenroom config check` lists them.
 
+While it runs:
+  The commands user, registration-token and db need not wait for the server to stop: it carries them out itself. They
+  find it by the data directory, so name the same one, unless it is the default.
+
 What is stored:
-  Everything is in the data directory: the database greenroom.db (unless --database-url says otherwise), media, the
-  key that signs events, and the self-signed certificate. Back it up as a whole, with greenroom stopped.";
+  Everything is in the data directory: the database greenroom.db (unless --database-url says otherwise), the key that
+  signs events, and the self-signed certificate. Back it up as a whole, with greenroom stopped.";
 
 /// Greenroom, a Matrix homeserver: your own place to chat, in one program.
 #[derive(Debug, Parser)]
@@ -88,7 +92,7 @@ pub(crate) enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Log an account out everywhere for good. Its name cannot be registered again.
+    /// Log an account out everywhere for good and have it leave its rooms. Its name cannot be registered again.
     Deactivate {
         /// The part of the user ID between `@` and the colon, or all of it.
         name: String,
