@@ -185,9 +185,11 @@ impl FromDiesel for StorageError {
     fn from_diesel(error: DieselError) -> Self {
         match error {
             DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Self::Conflict,
-            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, info) => {
-                Self::Unavailable(info.message().to_owned())
-            }
+            // A standby takes no writes: the server we want is, or soon will be, another one.
+            DieselError::DatabaseError(
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction,
+                info,
+            ) => Self::Unavailable(info.message().to_owned()),
             DieselError::DatabaseError(_, info) if is_full(info.message()) => {
                 Self::Unavailable(info.message().to_owned())
             }

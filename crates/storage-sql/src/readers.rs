@@ -101,6 +101,8 @@ fn serve(queue: &Receiver<Job>, url: &DatabaseUrl, losses: &AtomicU64) {
                 }
             }
             Err(error) => {
+                // Where a new connection is refused, the old ones of the others are dead too.
+                losses.fetch_add(1, Ordering::AcqRel);
                 job(Err(error));
             }
         }

@@ -11,6 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use diesel::{
+    Connection, PgConnection, QueryableByName, RunQueryDsl, connection::SimpleConnection,
+    sql_types::BigInt,
+};
 use greenroom_model::StreamPosition;
 use greenroom_storage::{Direction, RoomStore, StorageError, TimelineStore};
 use greenroom_storage_sql::Db;
@@ -260,6 +264,100 @@ async fn in_background(cluster: &Arc<Cluster>, step: fn(&Cluster)) {
         let _ = done.send(());
     });
     waiting.await.unwrap();
+}
+
+/// An administrator's connection to a database.
+fn administrator(db: &TestDb) -> PgConnection {
+    PgConnection::establish(&db.place.url).unwrap()
+}
+
+#[derive(QueryableByName)]
+struct Terminated {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// Breaks the connections that wait for a standby after they have committed. Gives how many.
+fn break_those_in_commit(admin: &mut PgConnection) -> i64 {
+    let sql = "SELECT count(pg_terminate_backend(pid)) AS count FROM pg_stat_activity \
+               WHERE wait_event = 'SyncRep' AND datname = current_database()";
+    let terminated: Terminated = diesel::sql_query(sql).get_result(admin).unwrap();
+    terminated.count
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_acknowledged_and_announced_once() {
+    let Some(programs) = programs() else {
+        return;
+    };
+    let cluster = Cluster::start(programs);
+    let db = TestDb::at(Place::on_postgres(&cluster.url()));
+    let alice = user("alice");
+    let mut room = Room::created(&db, "room", &alice).await;
+    let mut admin = administrator(&db);
+    let mut configure = |change: &str| {
+        let change = format!("ALTER SYSTEM {change}");
+        admin.batch_execute(&change).unwrap();
+        admin.batch_execute("SELECT pg_reload_conf()").unwrap();
+    };
+    configure("SET synchronous_standby_names = 'nobody'");
+    let mut broken = 0;
+    let mut appended = Vec::new();
+    let mut watching = administrator(&db);
+    // The first few may be committed before the new setting is everywhere.
+    while broken == 0 {
+        let append = room.message(&alice, "committed, then cut off");
+        appended.push(append.event_id.clone());
+        let committed = tokio::spawn(db.append(append));
+        while !committed.is_finished() && broken == 0 {
+            broken = break_those_in_commit(&mut watching);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        committed.await.unwrap().unwrap();
+    }
+    configure("RESET synchronous_standby_names");
+    let next = room.message(&alice, "goes on");
+    appended.push(next.event_id.clone());
+    db.append(next).await.unwrap();
+    let journal = Journal::default();
+    for event_id in appended {
+        let stored = db.event(&event_id).await.unwrap().unwrap();
+        let mut acknowledged = journal.acknowledged.lock().unwrap();
+        acknowledged.insert(event_id, stored.position);
+    }
+    check(&db, &[room.id], &journal).await;
+}
+
+#[tokio::test]
+async fn a_commit_that_was_cut_off_before_it_happened_is_refused_and_leaves_nothing() {
+    let Some(server) = Place::postgres_server() else {
+        return;
+    };
+    let db = TestDb::at(Place::on_postgres(&server));
+    let alice = user("alice");
+    let mut room = Room::created(&db, "room", &alice).await;
+    // Runs at the commit, and cuts it off.
+    db.place.execute(
+        "CREATE FUNCTION cut_off() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$; \
+         CREATE CONSTRAINT TRIGGER cut_off AFTER INSERT ON events DEFERRABLE INITIALLY DEFERRED \
+         FOR EACH ROW WHEN (NEW.event_type = 'cut.off') EXECUTE FUNCTION cut_off()",
+    );
+    db.watcher.take();
+    for _ in 0..3 {
+        let doomed = room.event(&alice, "cut.off", None, serde_json::json!({}));
+        let event_id = doomed.event_id.clone();
+        let refused = db.append(doomed).await;
+        assert!(
+            matches!(refused, Err(StorageError::Unavailable(_))),
+            "{refused:?}"
+        );
+        assert_eq!(db.event(&event_id).await.unwrap(), None);
+        assert!(db.watcher.take().is_empty());
+        room.reload();
+        room.say(&db, &alice, "goes on").await;
+        assert_eq!(db.watcher.take().len(), 1);
+    }
 }
 
 #[tokio::test]
