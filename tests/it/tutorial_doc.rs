@@ -91,10 +91,11 @@ async fn every_line_of_the_tutorial_works_and_answers_as_shown() {
     let server = TestServer::builder().tls().start().await;
 
     // One shell for all: a block uses what an earlier one has set.
-    let script: String = steps
+    let blocks: Vec<String> = steps
         .iter()
         .map(|step| format!("{}\necho; echo '{END_OF_BLOCK}'\n", step.commands))
         .collect();
+    let script = blocks.concat();
     let output = Command::new("sh")
         .args(["-eu", "-c", &script])
         .env("SERVER", server.tls_url().expect("a server with TLS"))

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,6 +28,8 @@ What is stored:
   Everything is in the data directory: the database greenroom.db (unless --database-url says otherwise), the key that
   signs events, and the self-signed certificate. Back it up as a whole, with greenroom stopped.";
 
+const SETTINGS_HEADING: &str = "Settings";
+
 /// Greenroom, a Matrix homeserver: your own place to chat, in one program.
 #[derive(Debug, Parser)]
 #[command(name = "greenroom", version, after_help = EXAMPLES, max_term_width = 120, subcommand_negates_reqs = true)]
@@ -36,6 +38,48 @@ pub(crate) struct Cli {
     pub(crate) settings: SettingFlags,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+/// Settings that make a difference to a command that does not serve: where the server's data is, and what to write.
+const FOR_ALL_COMMANDS: &[&str] = &["config", "data_dir", "server_name", "database_url"];
+
+impl Cli {
+    /// Understands the command line of this process; where it makes no sense, or asks for help, that is told and the process ends.
+    pub(crate) fn of_process() -> Self {
+        match Self::from_arg_matches(&Self::for_people().get_matches()) {
+            Ok(cli) => cli,
+            Err(error) => error.exit(),
+        }
+    }
+
+    /// The definition. Every flag is understood everywhere, but the help of a command that does not serve shows only
+    /// those that matter to it.
+    fn for_people() -> clap::Command {
+        let mut command = Self::command();
+        // Gives the subcommands their flags.
+        command.build();
+        ["user", "registration-token", "db"]
+            .into_iter()
+            .fold(command, |command, name| {
+                command.mut_subcommand(name, hide_settings_of_the_server)
+            })
+    }
+}
+
+fn hide_settings_of_the_server(command: clap::Command) -> clap::Command {
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|inner| inner.get_name().to_owned())
+        .collect();
+    let command = names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, hide_settings_of_the_server)
+    });
+    command.mut_args(|argument| {
+        let of_the_server = argument.is_global_set()
+            && argument.get_help_heading() == Some(SETTINGS_HEADING)
+            && !FOR_ALL_COMMANDS.contains(&argument.get_id().as_str());
+        argument.hide(of_the_server)
+    })
 }
 
 /// What is to be done.
@@ -131,7 +175,7 @@ pub(crate) enum DbCommand {
 
 /// Settings as flags. Their values are checked with the rest of the configuration, so that all problems are told at once.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Settings")]
+#[command(next_help_heading = SETTINGS_HEADING)]
 pub(crate) struct SettingFlags {
     /// The configuration file. Default: greenroom.toml in the working directory, if there is one.
     #[arg(
@@ -245,8 +289,6 @@ impl SettingFlags {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
     use crate::config::Setting;
 
@@ -335,6 +377,33 @@ mod tests {
                 "{arguments}"
             );
         }
+    }
+
+    #[test]
+    fn the_help_of_a_command_shows_only_the_settings_that_matter_to_it() {
+        for arguments in [
+            "user --help",
+            "user create --help",
+            "registration-token list --help",
+            "db check --help",
+        ] {
+            let asked = std::iter::once("greenroom").chain(arguments.split(' '));
+            let help = Cli::for_people()
+                .try_get_matches_from(asked)
+                .unwrap_err()
+                .to_string();
+            assert!(help.contains("--data-dir"), "{help}");
+            assert!(!help.contains("--workers"), "{help}");
+        }
+        let all = Cli::for_people().render_help().to_string();
+        assert!(all.contains("--workers"), "{all}");
+        let flags = "greenroom user create alice --workers 3 --data-dir d".split(' ');
+        let matches = Cli::for_people().try_get_matches_from(flags).unwrap();
+        let cli = Cli::from_arg_matches(&matches).unwrap();
+        assert_eq!(
+            cli.settings.into_parts().1,
+            [("data_dir", "d".to_owned()), ("workers", "3".to_owned())]
+        );
     }
 
     #[test]

@@ -12,8 +12,6 @@ mod wire;
 
 use std::{error::Error, process::ExitCode};
 
-use clap::Parser as _;
-
 use crate::{
     cli::{Cli, Command, ConfigCommand},
     config::{Config, ConfigError, Loaded, Sources},
@@ -24,7 +22,7 @@ use crate::{
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    match run(Cli::of_process()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("greenroom: {}", with_causes(error.as_ref()));
