@@ -39,6 +39,8 @@ pub struct VisibilityHistory {
     /// In stream order. Before the first one it is `leave`.
     memberships: Vec<(StreamPosition, MembershipState)>,
     last_join: Option<StreamPosition>,
+    /// An event that is seen whatever the rules say.
+    also: Option<StreamPosition>,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +98,7 @@ impl VisibilityHistory {
             visibility,
             memberships,
             last_join,
+            also: None,
         }
     }
 
@@ -107,7 +110,17 @@ impl VisibilityHistory {
             visibility: Vec::new(),
             memberships: vec![(StreamPosition::START, MembershipState::Join)],
             last_join: Some(StreamPosition::START),
+            also: None,
         }
+    }
+
+    /// Lets the reader see the event at `position` too: the member event by which they learn that
+    /// they were invited or are no longer in the room, which no rule for the room's history gives
+    /// them.
+    #[must_use]
+    pub fn and_event_at(mut self, position: StreamPosition) -> Self {
+        self.also = Some(position);
+        self
     }
 
     /// Whether the reader was joined at `from` and at every member event from there to `upto`.
@@ -121,6 +134,36 @@ impl VisibilityHistory {
                 .all(|(_, membership)| *membership == MembershipState::Join)
     }
 
+    /// Whether the reader was joined at any time up to `upto`.
+    #[must_use]
+    pub fn has_joined_by(&self, upto: StreamPosition) -> bool {
+        self.memberships
+            .iter()
+            .take_while(|(position, _)| *position <= upto)
+            .any(|(_, membership)| *membership == MembershipState::Join)
+    }
+
+    /// Where the reader last ceased to be joined, as of `upto`; `None` if they are joined there,
+    /// or have never been.
+    #[must_use]
+    pub fn departed_by(&self, upto: StreamPosition) -> Option<StreamPosition> {
+        let mut departed = None;
+        let mut joined = false;
+        for (position, membership) in &self.memberships {
+            if *position > upto {
+                break;
+            }
+            let joins = *membership == MembershipState::Join;
+            match (joined, joins) {
+                (_, true) => departed = None,
+                (true, false) => departed = Some(*position),
+                (false, false) => {}
+            }
+            joined = joins;
+        }
+        departed
+    }
+
     /// Whether the reader may see this event of the room.
     ///
     /// A change of visibility is seen by those whom the old or the new one lets see it; the
@@ -128,6 +171,9 @@ impl VisibilityHistory {
     #[must_use]
     pub fn allows(&self, event: &StoredEvent) -> bool {
         let at = event.position;
+        if self.also == Some(at) {
+            return true;
+        }
         let joined_later = self.last_join.is_some_and(|joined| joined > at);
         let may = |visibility, membership| may_see(visibility, membership, joined_later);
         if event.is_state("m.room.history_visibility", "") {

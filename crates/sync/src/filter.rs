@@ -19,6 +19,8 @@ const MAX_STORED: u64 = 1000;
 const MAX_BYTES: usize = 65_536;
 /// The most entries in one list of a filter.
 const MAX_ENTRIES: usize = 2000;
+/// How deep the values in a filter may be nested; what a filter may say needs four levels.
+const MAX_DEPTH: usize = 32;
 /// How many compiled filters are kept.
 const CACHED: usize = 4096;
 
@@ -104,6 +106,26 @@ impl CompiledFilter {
     }
 }
 
+/// How deep the arrays and objects of a JSON text are nested.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// Reads a filter, refusing what no client means.
 ///
 /// # Errors
@@ -115,6 +137,11 @@ fn parse(json: &str) -> Result<FilterDefinition, SyncError> {
             "it is larger than {MAX_BYTES} bytes"
         )));
     }
+    if depth(json) > MAX_DEPTH {
+        return Err(SyncError::BadFilter(format!(
+            "it is nested more than {MAX_DEPTH} deep"
+        )));
+    }
     let filter: FilterDefinition =
         serde_json::from_str(json).map_err(|error| SyncError::BadFilter(error.to_string()))?;
     let room = &filter.room;
@@ -124,19 +151,31 @@ fn parse(json: &str) -> Result<FilterDefinition, SyncError> {
         &room.ephemeral,
         &room.account_data,
     ];
-    let longest = lists
-        .iter()
-        .flat_map(|list| {
-            [
-                list.types.as_ref().map_or(0, Vec::len),
-                list.not_types.len(),
-                list.senders.as_ref().map_or(0, Vec::len),
-                list.not_senders.len(),
-                list.rooms.as_ref().map_or(0, Vec::len),
-                list.not_rooms.len(),
-            ]
-        })
-        .max();
+    let of_rooms = lists.iter().flat_map(|list| {
+        [
+            list.types.as_ref().map_or(0, Vec::len),
+            list.not_types.len(),
+            list.senders.as_ref().map_or(0, Vec::len),
+            list.not_senders.len(),
+            list.rooms.as_ref().map_or(0, Vec::len),
+            list.not_rooms.len(),
+        ]
+    });
+    let of_users = [&filter.presence, &filter.account_data];
+    let of_users = of_users.into_iter().flat_map(|list| {
+        [
+            list.types.as_ref().map_or(0, Vec::len),
+            list.not_types.len(),
+            list.senders.as_ref().map_or(0, Vec::len),
+            list.not_senders.len(),
+        ]
+    });
+    let of_all = [
+        room.rooms.as_ref().map_or(0, Vec::len),
+        room.not_rooms.len(),
+        filter.event_fields.as_ref().map_or(0, Vec::len),
+    ];
+    let longest = of_rooms.chain(of_users).chain(of_all).max();
     if longest.is_some_and(|longest| longest > MAX_ENTRIES) {
         return Err(SyncError::BadFilter(format!(
             "a list has more than {MAX_ENTRIES} entries"
@@ -167,9 +206,8 @@ impl Filters {
         user_id: &UserId,
         choice: Option<&FilterChoice>,
     ) -> Result<Arc<CompiledFilter>, SyncError> {
-        let (FilterChoice::Stored(text) | FilterChoice::Inline(text)) = match choice {
-            None => return Ok(Arc::clone(&self.none)),
-            Some(choice) => choice,
+        let Some(FilterChoice::Stored(text) | FilterChoice::Inline(text)) = choice else {
+            return Ok(Arc::clone(&self.none));
         };
         // An ID never begins with a brace and an inline filter always does, so that one key
         // serves both. Stored filters do not change.
@@ -232,6 +270,13 @@ mod tests {
         }
         assert!(parse(&many).is_err());
         assert!(parse(&large).is_err());
+        let nested = format!("{}1{}", r#"{"x":"#.repeat(40), "}".repeat(40));
+        assert!(parse(&nested).is_err());
+        let braces = format!(r#"{{"x":"\"{}"}}"#, "{".repeat(40));
+        assert!(
+            parse(&braces).is_ok(),
+            "in a string they are only characters"
+        );
         assert!(parse(r#"{"room":{"timeline":{"limit":1}}}"#).is_ok());
     }
 }

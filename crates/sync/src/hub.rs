@@ -39,6 +39,11 @@ struct Park {
     waker: oneshot::Sender<Cue>,
 }
 
+/// Drop what is left of those who hung up.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Sweep;
+
 /// Why a parked request goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cue {
@@ -86,7 +91,7 @@ impl Handler<Wake> for Hub {
     fn handle(&mut self, wake: Wake, _: &mut Self::Context) {
         let number = self.cues.fetch_add(1, Ordering::AcqRel) + 1;
         for room in wake.rooms {
-            for user in room.listeners() {
+            for user in room.audience() {
                 self.cue(&user, number);
             }
         }
@@ -129,6 +134,17 @@ impl Handler<Park> for Hub {
     }
 }
 
+impl Handler<Sweep> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, _: Sweep, _: &mut Self::Context) {
+        self.parked.retain(|_, waiting| {
+            waiting.retain(|parked| !parked.waker.is_closed());
+            !waiting.is_empty()
+        });
+    }
+}
+
 /// The way to the hub.
 #[derive(Clone)]
 pub(crate) struct HubHandle {
@@ -163,6 +179,12 @@ impl HubHandle {
             metrics::counter!("greenroom_sync_wakeups_lost").increment(1);
             tracing::warn!(%error, "the sync hub is behind, a wake-up was dropped");
         }
+    }
+
+    /// Lets the hub drop what is left of requests that were given up.
+    pub(crate) fn sweep(&self) {
+        // If the hub is busy, the next time does as well.
+        let _ = self.address.try_send(Sweep);
     }
 
     /// Runs a task on the hub's thread, for those who are not on an async one.

@@ -43,7 +43,7 @@ impl Default for SyncSettings {
     fn default() -> Self {
         Self {
             parked_per_device: 8,
-            max_timeout: Duration::from_secs(300),
+            max_timeout: Duration::from_mins(5),
         }
     }
 }
@@ -143,14 +143,14 @@ impl Reading<'_> {
 }
 
 /// Tells presence that a sync has ended, however it ends.
-struct Present<'a> {
+pub(crate) struct Present<'a> {
     presence: &'a dyn PresenceSource,
     user_id: &'a UserId,
     as_what: SyncPresence,
 }
 
 impl<'a> Present<'a> {
-    fn begin(service: &'a Inner, request: &'a SyncRequest) -> Option<Self> {
+    pub(crate) fn begin(service: &'a Inner, request: &'a SyncRequest) -> Option<Self> {
         let presence = &*service.parts.presence;
         presence.enabled().then(|| {
             presence.synced(&request.user_id, request.set_presence.clone());
@@ -214,7 +214,6 @@ impl SyncService {
     /// [`SyncError::NoSuchFilter`], [`SyncError::BadFilter`].
     pub async fn sync(&self, request: &SyncRequest) -> Result<SyncAnswer, SyncError> {
         let service = &*self.inner;
-        let _present = Present::begin(service, request);
         let filter = service
             .filters
             .compiled(&request.user_id, request.filter.as_ref())
@@ -225,6 +224,8 @@ impl SyncService {
             .map(|token| service.since(&request.user_id, token))
             .transpose()?;
         let user = service.index.user(&request.user_id).await?;
+        // Once the user is in memory: their own presence is then noted before the first reading.
+        let _present = Present::begin(service, request);
         let patience = request.timeout.min(service.parts.settings.max_timeout);
         let until = Instant::now() + patience;
         loop {
@@ -235,7 +236,7 @@ impl SyncService {
                 request,
                 filter: Arc::clone(&filter),
                 since,
-                upto: service.now(),
+                upto: service.now_for(&user).await,
                 format: filter.format(if request.r0 {
                     Format::SYNC_R0
                 } else {
@@ -243,18 +244,21 @@ impl SyncService {
                 }),
             };
             // Boxed, so that a request that only waits does not keep the room for reading.
-            let answer = reading.read().boxed().await?;
+            let Some(answer) = reading.read().boxed().await? else {
+                continue;
+            };
             let left = until.saturating_duration_since(Instant::now());
             if since.is_none() || request.full_state || left.is_zero() || !answer.is_empty() {
                 return Ok(answer);
             }
-            drop(answer);
+            // Nothing is in it but the token: up to there, nothing has happened.
+            let nothing = answer;
             let cue = service
                 .hub
                 .park(Arc::clone(&user), request.device_id.clone(), seen, left)
                 .await;
             if cue == Cue::Answer {
-                return Ok(service.nothing(request));
+                return Ok(nothing);
             }
         }
     }
@@ -292,9 +296,29 @@ impl Inner {
     pub(crate) fn now(&self) -> SyncToken {
         SyncToken {
             typing: self.parts.typing.counter(),
-            presence: self.parts.presence.counter(),
+            presence: self.index.presence_told(),
             boot: self.boot,
             position: self.parts.stream.position(),
+        }
+    }
+
+    /// The end of everything, where what memory knows of the user's rooms is true there.
+    ///
+    /// Memory runs ahead of the announced position for a moment: a room that was just left would
+    /// be missing although it belongs to the answer. That moment is waited for.
+    pub(crate) async fn now_for(&self, user: &User) -> SyncToken {
+        let mut turns = 0;
+        loop {
+            let now = self.now();
+            if user.newest_membership() <= now.position {
+                return now;
+            }
+            turns += 1;
+            if turns % 16 == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            } else {
+                tokio::task::yield_now().await;
+            }
         }
     }
 
@@ -314,21 +338,5 @@ impl Inner {
             since.presence = 0;
         }
         Ok(since)
-    }
-
-    /// An answer that says that nothing has happened up to now. The token stands where the last
-    /// reading began or later, but nothing that came since is lost: it would have woken us.
-    fn nothing(&self, request: &SyncRequest) -> SyncAnswer {
-        let mut answer = SyncAnswer {
-            next_batch: request.since.clone().unwrap_or_default(),
-            ..SyncAnswer::default()
-        };
-        if request.r0 {
-            answer.fill_sections();
-        }
-        if answer.next_batch.is_empty() {
-            answer.next_batch = self.parts.tokens.sync(&request.user_id, self.now());
-        }
-        answer
     }
 }

@@ -9,12 +9,22 @@ mod observer;
 mod room;
 mod user;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use dashmap::DashMap;
 use futures_util::FutureExt;
+use greenroom_model::StreamPosition;
 use greenroom_storage::{MemberStore, StorageError, TimelineStore};
 use greenroom_stream::ChangeStream;
+use parking_lot::Mutex;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId, events::room::member::MembershipState};
 
 pub(crate) use self::{
@@ -25,7 +35,10 @@ pub(crate) use self::{
 use crate::hub::HubHandle;
 
 /// How long a user who does not sync stays in memory.
-const IDLE_AFTER: Duration = Duration::from_secs(30 * 60);
+const IDLE_AFTER: Duration = Duration::from_mins(30);
+
+/// After everything.
+const END: StreamPosition = StreamPosition(i64::MAX);
 
 /// The index.
 pub(crate) struct Index {
@@ -35,6 +48,23 @@ pub(crate) struct Index {
     timeline: Arc<dyn TimelineStore>,
     stream: ChangeStream,
     hub: HubHandle,
+    presence_told: AtomicU64,
+    telling_presence: Mutex<()>,
+}
+
+/// A room that somebody follows without being in it.
+pub(crate) struct Peek {
+    index: Arc<Index>,
+    room: Arc<Room>,
+    user_id: OwnedUserId,
+}
+
+impl Drop for Peek {
+    fn drop(&mut self) {
+        self.room.remove_peeker(&self.user_id);
+        let rooms = &self.index.rooms;
+        rooms.remove_if(&self.room.room_id, |_, room| room.is_deserted());
+    }
 }
 
 impl Index {
@@ -51,26 +81,33 @@ impl Index {
             timeline,
             stream,
             hub,
+            presence_told: AtomicU64::new(0),
+            telling_presence: Mutex::new(()),
         }
     }
 
     /// A user's part of the index, read from the database the first time.
     pub(crate) async fn user(&self, user_id: &UserId) -> Result<Arc<User>, StorageError> {
-        let user = match self.users.get(user_id) {
-            Some(user) => Arc::clone(&user),
-            None => Arc::clone(
-                &self
-                    .users
-                    .entry(user_id.to_owned())
-                    .or_insert_with(|| User::new(user_id)),
-            ),
-        };
-        user.touch();
+        let user = self.touched(user_id).unwrap_or_else(|| {
+            let user = self
+                .users
+                .entry(user_id.to_owned())
+                .or_insert_with(|| User::new(user_id));
+            user.touch();
+            Arc::clone(&user)
+        });
         if !user.is_loaded() {
             // Boxed: it is large, and hardly any sync needs it.
             self.load(&user).boxed().await?;
         }
         Ok(user)
+    }
+
+    /// Under the map's lock, so that the user is not swept away in between.
+    fn touched(&self, user_id: &UserId) -> Option<Arc<User>> {
+        let user = self.users.get(user_id)?;
+        user.touch();
+        Some(Arc::clone(&user))
     }
 
     async fn load(&self, user: &Arc<User>) -> Result<(), StorageError> {
@@ -87,20 +124,30 @@ impl Index {
             MembershipState::Knock,
         ];
         let rows = self.members.rooms_of(&user.user_id, &wanted).await?;
+        // Who left after `now` is no longer in the rows, and its observer may come later.
+        let left = self.members.left_rooms(&user.user_id, now, END).await?;
+        if let Some(newest) = left.iter().map(|row| row.position).max() {
+            user.membership_changed(newest);
+        }
         let joined: Vec<OwnedRoomId> = rows
             .iter()
             .filter(|row| row.membership == MembershipState::Join)
             .map(|row| row.room_id.clone())
             .collect();
+        // The rooms are taken in before their newest events are read: what comes later is told to
+        // the observer, which finds them in the map.
+        let mut rooms: HashMap<OwnedRoomId, Arc<Room>> = joined
+            .iter()
+            .map(|room_id| (room_id.clone(), self.listen(room_id, user)))
+            .collect();
         let newest = self.timeline.newest_positions(joined).await?;
         for (room_id, position) in newest {
-            self.listen(&room_id, user, |room| room.loaded(position, now));
+            if let Some(room) = rooms.get(&room_id) {
+                room.loaded(position, now);
+            }
         }
         for row in rows {
-            let room = match row.membership {
-                MembershipState::Join => self.rooms.get(&row.room_id).map(|room| Arc::clone(&room)),
-                _ => None,
-            };
+            let room = rooms.remove(&row.room_id);
             user.set_standing(
                 row.room_id,
                 Standing {
@@ -112,7 +159,8 @@ impl Index {
                 },
             );
         }
-        for room_id in user.loaded(now) {
+        // Changes of presence are noted with those who listen, which the user does by now.
+        for room_id in user.loaded(now, self.presence_told()) {
             // They left while they were being read.
             self.unlisten(&room_id, user);
         }
@@ -120,34 +168,57 @@ impl Index {
     }
 
     /// Makes a user a listener of a room, which is taken into the index if it is not there.
-    fn listen(&self, room_id: &RoomId, user: &Arc<User>, seen: impl FnOnce(&Room)) -> Arc<Room> {
+    fn listen(&self, room_id: &RoomId, user: &Arc<User>) -> Arc<Room> {
         // Under the map's lock, so that the room is not swept away in between.
-        let room = self
-            .rooms
-            .entry(room_id.to_owned())
-            .or_insert_with(|| Arc::new(Room::new(room_id)));
-        seen(&room);
+        let room = self.entry(room_id);
         room.add_listener(user);
         Arc::clone(&room)
     }
 
+    fn entry(&self, room_id: &RoomId) -> impl Deref<Target = Arc<Room>> {
+        self.rooms
+            .entry(room_id.to_owned())
+            .or_insert_with(|| Arc::new(Room::new(room_id)))
+    }
+
     fn unlisten(&self, room_id: &RoomId, user: &User) {
         if let Some(room) = self.rooms.get(room_id) {
-            room.remove_listener(&user.user_id);
+            room.remove_listener(user);
         }
         self.rooms.remove_if(room_id, |_, room| room.is_deserted());
     }
 
-    /// Everyone in memory who shares a room with this user, themselves included.
-    pub(crate) fn neighbors(&self, user: &User) -> Vec<Arc<User>> {
-        let mut found: std::collections::HashMap<OwnedUserId, Arc<User>> =
-            std::collections::HashMap::new();
-        for room in user.joined_rooms() {
-            for neighbor in room.listeners() {
-                found.entry(neighbor.user_id.clone()).or_insert(neighbor);
-            }
+    /// Lets a user be woken by a room they are not in, until the answer is dropped.
+    pub(crate) fn peek(self: &Arc<Self>, room_id: &RoomId, user: &Arc<User>) -> Peek {
+        let room = self.entry(room_id);
+        room.add_peeker(user);
+        Peek {
+            index: Arc::clone(self),
+            room: Arc::clone(&room),
+            user_id: user.user_id.clone(),
         }
-        found.into_values().collect()
+    }
+
+    /// How many changes of presence every listener knows of.
+    pub(crate) fn presence_told(&self) -> u64 {
+        self.presence_told.load(Ordering::Acquire)
+    }
+
+    /// Notes a change of presence with everyone who may know of it, and gives them.
+    ///
+    /// The count grows after that and not before: who has read it finds what it counts.
+    fn note_presence(&self, user: &User) -> Vec<Arc<User>> {
+        let _one_at_a_time = self.telling_presence.lock();
+        let number = self.presence_told() + 1;
+        let mut told = user.neighbors();
+        if !told.iter().any(|known| known.user_id == user.user_id) {
+            told.extend(self.users.get(&user.user_id).map(|user| Arc::clone(&user)));
+        }
+        for neighbor in &told {
+            neighbor.presence_changed(&user.user_id, number);
+        }
+        self.presence_told.store(number, Ordering::Release);
+        told
     }
 
     /// Forgets users who have not synced for a while, and rooms that nobody listens to.
@@ -159,11 +230,15 @@ impl Index {
             .map(|user| Arc::clone(&user))
             .collect();
         for user in idle {
-            self.users.remove(&user.user_id);
+            let still = |_: &OwnedUserId, user: &Arc<User>| user.idle_for() >= IDLE_AFTER;
+            if self.users.remove_if(&user.user_id, still).is_none() {
+                continue;
+            }
             for room in user.joined_rooms() {
                 self.unlisten(&room.room_id, &user);
             }
         }
+        self.hub.sweep();
         metrics::gauge!("greenroom_sync_users").set(self.users.len() as f64);
         metrics::gauge!("greenroom_sync_rooms").set(self.rooms.len() as f64);
     }

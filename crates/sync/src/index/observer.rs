@@ -99,11 +99,11 @@ impl ChangeObserver for IndexObserver {
                 wake.room(index, room_id);
                 index.hub.wake(wake);
             }
-            EphemeralChange::Presence { user_id, counter } => {
+            EphemeralChange::Presence { user_id, .. } => {
                 let known = index.users.get(user_id).map(|user| Arc::clone(&user));
                 match known.filter(|user| user.is_loaded()) {
-                    Some(user) => index.presence_changed(&user, *counter),
-                    None => self.read_then_tell(user_id.clone(), *counter),
+                    Some(user) => index.presence_changed(&user),
+                    None => self.read_then_tell(user_id.clone()),
                 }
             }
         }
@@ -112,11 +112,11 @@ impl ChangeObserver for IndexObserver {
 
 impl IndexObserver {
     /// Somebody who does not sync has set their presence: their rooms have to be read first.
-    fn read_then_tell(&self, user_id: OwnedUserId, counter: u64) {
+    fn read_then_tell(&self, user_id: OwnedUserId) {
         let index = Arc::clone(&self.index);
         self.index.hub.spawn(async move {
             match index.user(&user_id).await {
-                Ok(user) => index.presence_changed(&user, counter),
+                Ok(user) => index.presence_changed(&user),
                 Err(error) => tracing::warn!(%error, "a change of presence is not told"),
             }
         });
@@ -148,7 +148,7 @@ impl Index {
             return;
         };
         let joined = change.membership == MembershipState::Join;
-        let room = joined.then(|| self.listen(&event.room_id, &user, |_| {}));
+        let room = joined.then(|| self.listen(&event.room_id, &user));
         user.set_standing(
             event.room_id.clone(),
             Standing {
@@ -166,14 +166,11 @@ impl Index {
         wake.users.push(user);
     }
 
-    fn presence_changed(&self, user: &User, counter: u64) {
-        let neighbors = self.neighbors(user);
-        for neighbor in &neighbors {
-            neighbor.presence_changed(&user.user_id, counter);
-        }
+    fn presence_changed(&self, user: &User) {
+        let users = self.note_presence(user);
         self.hub.wake(Wake {
             rooms: Vec::new(),
-            users: neighbors,
+            users,
         });
     }
 }

@@ -49,12 +49,15 @@ impl TailEvent {
 struct Tail {
     events: VecDeque<Arc<TailEvent>>,
     bytes: usize,
-    /// Every event after this position is in `events`.
-    complete_after: StreamPosition,
+    /// Every event after this position is in `events`; `None` while that is known of none.
+    complete_after: Option<StreamPosition>,
 }
 
 impl Tail {
+    /// Takes in the next event of the room.
     fn push(&mut self, event: Arc<StoredEvent>) {
+        self.complete_after
+            .get_or_insert_with(|| event.position.before());
         self.bytes += event.json.len();
         self.events.push_back(Arc::new(TailEvent::new(event)));
         while self.events.len() > TAIL_EVENTS || self.bytes > TAIL_BYTES {
@@ -62,7 +65,7 @@ impl Tail {
                 break;
             };
             self.bytes -= oldest.event.json.len();
-            self.complete_after = oldest.event.position;
+            self.complete_after = Some(oldest.event.position);
         }
     }
 }
@@ -75,6 +78,8 @@ pub(crate) struct Room {
     newest_receipt: AtomicI64,
     tail: Mutex<Tail>,
     listeners: Mutex<HashMap<OwnedUserId, Arc<User>>>,
+    /// Those who follow the room for the length of a request without being in it, and how often.
+    peekers: Mutex<HashMap<OwnedUserId, (Arc<User>, usize)>>,
 }
 
 impl Room {
@@ -85,28 +90,23 @@ impl Room {
             newest_receipt: AtomicI64::new(0),
             tail: Mutex::default(),
             listeners: Mutex::default(),
+            peekers: Mutex::default(),
         }
     }
 
-    /// Takes in what the database says: the newest event stood at `newest`, and whatever else
-    /// changed before `now` may be unknown here.
+    /// Takes in what the database says: the newest event stands at `newest`, and whatever else
+    /// changed before `now` may be unknown here. The room must have been in the index when
+    /// `newest` was read, or an event that came in between would be missed.
     pub(super) fn loaded(&self, newest: StreamPosition, now: StreamPosition) {
         self.newest_event.fetch_max(newest.0, Ordering::AcqRel);
         self.newest_receipt.fetch_max(now.0, Ordering::AcqRel);
-        let mut tail = self.tail.lock();
-        // With events in it, the tail knows better: it begins where the first of them does.
-        if tail.events.is_empty() {
-            tail.complete_after = tail.complete_after.max(newest);
-        }
+        // A tail that has begun knows better.
+        self.tail.lock().complete_after.get_or_insert(newest);
     }
 
     /// Takes in a committed event.
     pub(super) fn push(&self, event: &Arc<StoredEvent>) {
-        let mut tail = self.tail.lock();
-        if tail.events.is_empty() && tail.complete_after == StreamPosition::START {
-            tail.complete_after = event.position.before();
-        }
-        tail.push(Arc::clone(event));
+        self.tail.lock().push(Arc::clone(event));
         self.newest_event
             .fetch_max(event.position.0, Ordering::AcqRel);
     }
@@ -144,7 +144,7 @@ impl Room {
         upto: StreamPosition,
     ) -> Option<Vec<Arc<TailEvent>>> {
         let tail = self.tail.lock();
-        if tail.complete_after > after {
+        if tail.complete_after.is_none_or(|from| from > after) {
             return None;
         }
         let within =
@@ -158,16 +158,53 @@ impl Room {
             .insert(user.user_id.clone(), Arc::clone(user));
     }
 
-    pub(super) fn remove_listener(&self, user_id: &UserId) {
-        self.listeners.lock().remove(user_id);
+    /// Removes this listener; not one who has taken their place in memory since.
+    pub(super) fn remove_listener(&self, user: &User) {
+        let mut listeners = self.listeners.lock();
+        if listeners
+            .get(&user.user_id)
+            .is_some_and(|known| std::ptr::eq(&raw const **known, user))
+        {
+            listeners.remove(&user.user_id);
+        }
+    }
+
+    pub(super) fn add_peeker(&self, user: &Arc<User>) {
+        self.peekers
+            .lock()
+            .entry(user.user_id.clone())
+            .or_insert_with(|| (Arc::clone(user), 0))
+            .1 += 1;
+    }
+
+    pub(super) fn remove_peeker(&self, user_id: &UserId) {
+        let mut peekers = self.peekers.lock();
+        if let Some((_, times)) = peekers.get_mut(user_id) {
+            *times -= 1;
+            if *times == 0 {
+                peekers.remove(user_id);
+            }
+        }
     }
 
     pub(super) fn is_deserted(&self) -> bool {
-        self.listeners.lock().is_empty()
+        self.listeners.lock().is_empty() && self.peekers.lock().is_empty()
     }
 
     /// Members who sync.
     pub(crate) fn listeners(&self) -> Vec<Arc<User>> {
         self.listeners.lock().values().cloned().collect()
+    }
+
+    /// Everyone who waits for something to happen here.
+    pub(crate) fn audience(&self) -> Vec<Arc<User>> {
+        let mut audience = self.listeners();
+        audience.extend(
+            self.peekers
+                .lock()
+                .values()
+                .map(|(user, _)| Arc::clone(user)),
+        );
+        audience
     }
 }

@@ -39,8 +39,10 @@ pub(crate) struct User {
     rooms: Mutex<HashMap<OwnedRoomId, Standing>>,
     newest_membership: AtomicI64,
     newest_account_data: AtomicI64,
-    /// The presence counters of those whom this user sees, as they last changed.
+    /// The numbers of the last changes of presence of those whom this user sees.
     presence: Mutex<HashMap<OwnedUserId, u64>>,
+    /// Earlier changes than this are not in `presence`.
+    presence_from: AtomicU64,
     /// The number of the last wake-up. Only the hub moves it.
     cue: AtomicU64,
     last_sync: Mutex<Instant>,
@@ -56,6 +58,7 @@ impl User {
             newest_membership: AtomicI64::new(0),
             newest_account_data: AtomicI64::new(0),
             presence: Mutex::default(),
+            presence_from: AtomicU64::new(0),
             cue: AtomicU64::new(0),
             last_sync: Mutex::new(Instant::now()),
         })
@@ -73,9 +76,10 @@ impl User {
         self.loaded.load(Ordering::Acquire)
     }
 
-    /// Ends the loading: whatever changed before `now` may be unknown to this index. Gives the
-    /// rooms that were left meanwhile.
-    pub(super) fn loaded(&self, now: StreamPosition) -> Vec<OwnedRoomId> {
+    /// Ends the loading: whatever changed before `now`, or of presence up to the change numbered
+    /// `presence`, may be unknown to this index. Gives the rooms that were left meanwhile.
+    pub(super) fn loaded(&self, now: StreamPosition, presence: u64) -> Vec<OwnedRoomId> {
+        self.presence_from.store(presence, Ordering::Release);
         self.newest_membership.fetch_max(now.0, Ordering::AcqRel);
         self.newest_account_data.fetch_max(now.0, Ordering::AcqRel);
         let mut rooms = self.rooms.lock();
@@ -98,8 +102,7 @@ impl User {
     /// Takes in a membership, unless a newer one is known. Rooms that a loaded user has left are
     /// not kept.
     pub(super) fn set_standing(&self, room_id: OwnedRoomId, mut standing: Standing) {
-        self.newest_membership
-            .fetch_max(standing.position.0, Ordering::AcqRel);
+        self.membership_changed(standing.position);
         let mut rooms = self.rooms.lock();
         if let Some(known) = rooms.get(&room_id) {
             if known.position > standing.position {
@@ -120,6 +123,11 @@ impl User {
         } else {
             rooms.insert(room_id, standing);
         }
+    }
+
+    pub(super) fn membership_changed(&self, position: StreamPosition) {
+        self.newest_membership
+            .fetch_max(position.0, Ordering::AcqRel);
     }
 
     pub(super) fn account_data_changed(&self, position: StreamPosition) {
@@ -152,25 +160,37 @@ impl User {
             .collect()
     }
 
+    /// Everyone in memory who shares a room with this user, themselves included.
+    pub(crate) fn neighbors(&self) -> Vec<Arc<User>> {
+        let mut found: HashMap<OwnedUserId, Arc<User>> = HashMap::new();
+        for room in self.joined_rooms() {
+            for neighbor in room.listeners() {
+                found.entry(neighbor.user_id.clone()).or_insert(neighbor);
+            }
+        }
+        found.into_values().collect()
+    }
+
     /// Notes that somebody's presence has changed.
-    pub(super) fn presence_changed(&self, of: &UserId, counter: u64) {
+    pub(super) fn presence_changed(&self, of: &UserId, number: u64) {
         let mut presence = self.presence.lock();
         match presence.get_mut(of) {
-            Some(known) => *known = (*known).max(counter),
+            Some(known) => *known = (*known).max(number),
             None => {
-                presence.insert(of.to_owned(), counter);
+                presence.insert(of.to_owned(), number);
             }
         }
     }
 
-    /// Those whose presence has changed after `counter`.
-    pub(crate) fn presence_after(&self, counter: u64) -> Vec<OwnedUserId> {
-        self.presence
-            .lock()
-            .iter()
-            .filter(|(_, changed)| **changed > counter)
-            .map(|(user_id, _)| user_id.clone())
-            .collect()
+    /// Those whose presence has changed after the change numbered `after`; `None` if that is
+    /// not known of a time so long ago.
+    pub(crate) fn presence_after(&self, after: u64) -> Option<Vec<OwnedUserId>> {
+        if after < self.presence_from.load(Ordering::Acquire) {
+            return None;
+        }
+        let presence = self.presence.lock();
+        let changed = presence.iter().filter(|(_, number)| **number > after);
+        Some(changed.map(|(user_id, _)| user_id.clone()).collect())
     }
 
     pub(crate) fn cue(&self) -> u64 {

@@ -1,6 +1,10 @@
 //! `GET /events`: a stream of events, as the first clients followed it.
 
-use std::{sync::Arc, time::Duration, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use greenroom_events::{Format, VisibilityHistory, view::related_ids};
@@ -18,7 +22,7 @@ use crate::{
     hub::Cue,
     index::User,
     sections::{receipt_event, typing_event},
-    service::Reading,
+    service::{Present, Reading},
 };
 
 /// How many events one answer has at most.
@@ -52,14 +56,19 @@ impl SyncService {
     ) -> Result<EventsAnswer, SyncError> {
         let service = &*self.inner;
         let user = service.index.user(user_id).await?;
+        let request = legacy_request(user_id, device_id);
+        let _present = Present::begin(service, &request);
         let since = match from {
             None | Some("END") => service.now(),
             Some(token) => service.since(user_id, token)?,
         };
-        if let Some(room_id) = room_id {
-            self.may_peek(&user, room_id).await?;
-        }
-        let request = legacy_request(user_id, device_id);
+        let _peek = match room_id {
+            Some(room_id) => {
+                self.may_peek(&user, room_id).await?;
+                Some(service.index.peek(room_id, &user))
+            }
+            None => None,
+        };
         let until = Instant::now() + timeout.min(service.parts.settings.max_timeout);
         loop {
             let seen = user.cue();
@@ -69,13 +78,14 @@ impl SyncService {
                 request: &request,
                 filter: Arc::new(CompiledFilter::default()),
                 since: Some(since),
-                upto: service.now(),
+                upto: service.now_for(&user).await,
                 format: Format::LEGACY,
             };
             let (chunk, upto) = self.chunk(&reading, since, room_id).boxed().await?;
             let left = until.saturating_duration_since(Instant::now());
             let tokens = &service.parts.tokens;
-            let over = left.is_zero() || !chunk.is_empty();
+            // An answer that ends early goes on at once, even if the user may see nothing of it.
+            let over = left.is_zero() || !chunk.is_empty() || upto != reading.upto;
             let answer = |chunk, upto| EventsAnswer {
                 start: tokens.sync(user_id, since),
                 end: tokens.sync(user_id, upto),
@@ -127,6 +137,8 @@ impl SyncService {
     ) -> Result<(Vec<Box<RawValue>>, SyncToken), SyncError> {
         let mut upto = reading.upto;
         let mut changed: Vec<OwnedRoomId> = Vec::new();
+        // Of rooms the user is not in: the member event that says so.
+        let mut outside: HashMap<OwnedRoomId, StreamPosition> = HashMap::new();
         let mut typed: Vec<OwnedRoomId> = Vec::new();
         match room_id {
             Some(room_id) => changed.push(room_id.to_owned()),
@@ -138,9 +150,19 @@ impl SyncService {
                         changed.push(room_id.clone());
                     }
                     typed.push(room_id.clone());
+                } else if standing.position > since.position {
+                    outside.insert(room_id.clone(), standing.position);
                 }
             }),
         }
+        if room_id.is_none() && reading.user.newest_membership() > since.position {
+            let members = &self.inner.parts.members;
+            let left = members
+                .left_rooms(&reading.user.user_id, since.position, upto.position)
+                .await?;
+            outside.extend(left.into_iter().map(|room| (room.room_id, room.position)));
+        }
+        changed.extend(outside.keys().cloned());
         let timeline = &self.inner.parts.timeline;
         let events = timeline
             .events_in_rooms(&changed, since.position, upto.position, MAX_EVENTS)
@@ -154,15 +176,22 @@ impl SyncService {
                 ..since
             };
         }
-        let mut chunk = self.render_legacy(reading, &events).await?;
-        for room_id in changed {
+        let mut chunk = self.render_legacy(reading, &events, &outside).await?;
+        if let Some(room_id) = room_id {
+            typed.push(room_id.to_owned());
+        }
+        for room_id in &changed {
+            // Outside a room nobody is told who has read what.
+            if !typed.contains(room_id) {
+                continue;
+            }
             let receipts = &self.inner.parts.receipts;
             let user_id = &reading.user.user_id;
             let read = receipts
-                .receipts(&room_id, user_id, since.position, upto.position)
+                .receipts(room_id, user_id, since.position, upto.position)
                 .await?;
             if !read.is_empty() {
-                chunk.push(receipt_event(read, Some(&room_id))?);
+                chunk.push(receipt_event(read, Some(room_id))?);
             }
         }
         if upto.typing > since.typing {
@@ -184,6 +213,7 @@ impl SyncService {
         &self,
         reading: &Reading<'_>,
         events: &[StoredEvent],
+        outside: &HashMap<OwnedRoomId, StreamPosition>,
     ) -> Result<Vec<Box<RawValue>>, SyncError> {
         let related = self
             .inner
@@ -195,11 +225,14 @@ impl SyncService {
             .into_iter()
             .map(|event| (event.event_id.clone(), event))
             .collect();
-        let mut histories = std::collections::HashMap::new();
+        let mut histories = HashMap::new();
         let mut rendered = Vec::with_capacity(events.len());
         for event in events {
             if !histories.contains_key(&event.room_id) {
-                let history = reading.full_history(&event.room_id).await?;
+                let mut history = reading.full_history(&event.room_id).await?;
+                if let Some(position) = outside.get(&event.room_id) {
+                    history = history.and_event_at(*position);
+                }
                 histories.insert(event.room_id.clone(), history);
             }
             let Some(history) = histories.get(&event.room_id) else {
@@ -222,7 +255,7 @@ pub(super) fn legacy_request(user_id: &UserId, device_id: &DeviceId) -> SyncRequ
         filter: None,
         full_state: false,
         use_state_after: false,
-        set_presence: SyncPresence::Offline,
+        set_presence: SyncPresence::Online,
         timeout: Duration::ZERO,
         r0: true,
     }

@@ -15,8 +15,10 @@ use serde_json::value::RawValue;
 
 use super::events::{FROM_THE_START, legacy_request};
 use crate::{
-    CompiledFilter, SyncError, SyncService, index::Standing, sections::receipt_event,
-    service::Reading,
+    CompiledFilter, SyncError, SyncService,
+    index::Standing,
+    sections::receipt_event,
+    service::{Present, Reading},
 };
 
 /// How many events of each room one answer has at most.
@@ -87,6 +89,9 @@ impl SyncService {
         limit: Option<u64>,
     ) -> Result<InitialSync, SyncError> {
         let request = legacy_request(user_id, device_id);
+        // In memory first, so that their own presence is part of the answer.
+        self.inner.index.user(user_id).await?;
+        let _present = Present::begin(&self.inner, &request);
         let reading = self.reading(&request, user_id).await?;
         let limit = limit.unwrap_or(16).min(MAX_LIMIT);
         let mut standings = Vec::new();
@@ -95,15 +100,15 @@ impl SyncService {
         });
         standings.sort_by_key(|(_, standing)| standing.position);
         let changes = reading.account_data_changes().await?;
-        let (global, mut of_rooms) = reading.split_account_data(changes);
+        let (global, mut of_rooms) = Reading::split_account_data(changes);
         let mut rooms = Vec::with_capacity(standings.len());
         let mut receipts = Vec::new();
         for (room_id, standing) in standings {
             let mut room = match standing.membership {
                 MembershipState::Join => {
-                    receipts.extend(self.receipts_of(&reading, &room_id).await?);
-                    let history = reading.full_history(&room_id).await?;
                     let upto = reading.upto.position;
+                    receipts.extend(self.receipts_of(&reading, &room_id, upto).await?);
+                    let history = reading.full_history(&room_id).await?;
                     self.initial_room(&reading, &room_id, &history, upto, limit)
                         .await?
                 }
@@ -156,10 +161,14 @@ impl SyncService {
             .await?;
         room.membership = standing.map(|standing| standing.membership);
         let changes = reading.account_data_changes().await?;
-        let (_, mut of_rooms) = reading.split_account_data(changes);
+        let (_, mut of_rooms) = Reading::split_account_data(changes);
         room.account_data = of_rooms.remove(room_id).unwrap_or_default();
-        room.receipts = Some(self.receipts_of(&reading, room_id).await?);
-        room.presence = Some(reading.presence(&Vec::new())?);
+        room.receipts = Some(self.receipts_of(&reading, room_id, upto).await?);
+        room.presence = Some(match room.membership {
+            Some(MembershipState::Join) => reading.presence_in(room_id)?,
+            // Presence is for those who share a room.
+            _ => Vec::new(),
+        });
         Ok(room)
     }
 
@@ -168,13 +177,15 @@ impl SyncService {
         request: &'a crate::SyncRequest,
         user_id: &UserId,
     ) -> Result<Reading<'a>, SyncError> {
+        let user = self.inner.index.user(user_id).await?;
+        let upto = self.inner.now_for(&user).await;
         Ok(Reading {
             service: &self.inner,
-            user: self.inner.index.user(user_id).await?,
+            user,
             request,
             filter: Arc::new(CompiledFilter::default()),
             since: None,
-            upto: self.inner.now(),
+            upto,
             format: Format::LEGACY,
         })
     }
@@ -183,10 +194,10 @@ impl SyncService {
         &self,
         reading: &Reading<'_>,
         room_id: &RoomId,
+        upto: StreamPosition,
     ) -> Result<Vec<Box<RawValue>>, SyncError> {
         let store = &self.inner.parts.receipts;
         let user_id = &reading.user.user_id;
-        let upto = reading.upto.position;
         let receipts = store
             .receipts(room_id, user_id, FROM_THE_START, upto)
             .await?;

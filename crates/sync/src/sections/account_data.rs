@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use greenroom_model::StreamPosition;
 use greenroom_storage::AccountDataEntry;
-use ruma::OwnedRoomId;
+use ruma::{OwnedRoomId, RoomId};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -29,7 +30,7 @@ impl Reading<'_> {
     /// What has changed of the user's data; for a full state, all of it.
     pub(crate) async fn account_data_changes(&self) -> Result<Vec<AccountDataEntry>, SyncError> {
         let after = match self.request.full_state {
-            true => greenroom_model::StreamPosition::START,
+            true => StreamPosition::START,
             false => self.after(),
         };
         if self.user.newest_account_data() <= after {
@@ -61,7 +62,12 @@ impl Reading<'_> {
                 }
             }
         }
-        changes.retain(|entry| match &entry.room_id {
+        changes.retain(|entry| self.wants(entry));
+        Ok(changes)
+    }
+
+    fn wants(&self, entry: &AccountDataEntry) -> bool {
+        match &entry.room_id {
             None => self.filter.account_data.allows_type(&entry.data_type, None),
             Some(room_id) => {
                 let filter = &self.filter.room_account_data;
@@ -69,14 +75,28 @@ impl Reading<'_> {
                     && self.filter.rooms.allows_room(room_id)
                     && filter.allows_type(&entry.data_type, None)
             }
-        });
-        Ok(changes)
+        }
+    }
+
+    /// All of the user's data in a room, for a room that the client has not seen: what was set
+    /// before, such as a tag while invited, was not told then.
+    pub(crate) async fn all_data_of_room(
+        &self,
+        room_id: &RoomId,
+    ) -> Result<Vec<Box<RawValue>>, SyncError> {
+        let store = &self.service.parts.account_data;
+        let (from, upto) = (StreamPosition::START, self.upto.position);
+        let mut all = store
+            .account_data_changes(&self.user.user_id, from, upto)
+            .await?;
+        all.retain(|entry| entry.room_id.as_deref() == Some(room_id) && self.wants(entry));
+        let (_, mut of_rooms) = Self::split_account_data(all);
+        Ok(of_rooms.remove(room_id).unwrap_or_default())
     }
 
     /// Global data, and that of each room, as events. Data that does not read is logged and left
     /// out: one bad row must not end the user's syncing.
     pub(crate) fn split_account_data(
-        &self,
         changes: Vec<AccountDataEntry>,
     ) -> (Vec<Box<RawValue>>, OfRooms) {
         let mut global = Vec::new();

@@ -104,7 +104,8 @@ impl Reading<'_> {
             true => greenroom_model::StreamPosition::START,
             false => self.after(),
         };
-        if room.newest_receipt() > after && filter.allows_type("m.receipt", None) {
+        // Of a room that nobody here was in before, memory knows no receipts.
+        if (is_new || room.newest_receipt() > after) && filter.allows_type("m.receipt", None) {
             let store = &self.service.parts.receipts;
             let upto = self.upto.position;
             let receipts = store

@@ -2,7 +2,7 @@
 
 use greenroom_events::VisibilityHistory;
 use greenroom_model::{StoredEvent, StreamPosition};
-use ruma::{OwnedUserId, RoomId, UserId};
+use ruma::{OwnedUserId, RoomId, UserId, events::room::member::MembershipState};
 use serde_json::value::RawValue;
 
 use super::{Newcomers, listed, state::Known, timeline::Timeline};
@@ -19,30 +19,26 @@ impl Reading<'_> {
     ) -> Result<Option<JoinedRoom>, SyncError> {
         let room_id = &room.room_id;
         let upto = self.upto.position;
+        let since = self.after();
+        let history = self.history(room_id, joined_since).await?;
         // A room that was joined since the last answer is new to the client as a whole, unless
-        // they only changed their name in it, which the join's own event then shows.
-        let is_new = self.since.is_none() || joined_since > self.after();
-        let is_new = is_new && self.is_new_to_client(room_id, joined_since).await?;
-        let after = if is_new {
-            StreamPosition::START
-        } else {
-            self.after()
+        // they only changed their name in it, which the join's own event then shows: memory may
+        // only know the member event of a changed name.
+        let is_new = self.since.is_none()
+            || joined_since > since && !history.was_joined_throughout(since, upto);
+        // Who left and came back between two answers has the timeline up to the first of them.
+        let goes_on = history.membership_at(since) == &MembershipState::Join;
+        let after = match is_new && !goes_on {
+            true => StreamPosition::START,
+            false => since,
         };
-        let history = self.history(room_id, joined_since, after).await?;
-        let timeline = self
+        let mut timeline = self
             .timeline(room_id, Some(room), after, upto, &history)
             .await?;
-        let members_changed =
-            is_new || timeline.limited || timeline.events.iter().any(|t| is_member(&t.event));
-        if is_new {
-            newcomers.extend(room.listeners().iter().map(|user| user.user_id.clone()));
-        } else {
-            let joined = timeline.events.iter().filter(|tail| is_member(&tail.event));
-            newcomers.extend(
-                joined.filter_map(|tail| UserId::parse(tail.event.state_key.as_deref()?).ok()),
-            );
-        }
-        let summary = match members_changed {
+        // A client that was told of the leaving has kept older events, and what follows them here
+        // does not follow them in the room.
+        timeline.limited |= is_new && !goes_on && history.has_joined_by(since);
+        let summary = match self.summary_is_due(room_id, is_new, &timeline) {
             true => Some(self.summary(room_id, upto).await?),
             false => None,
         };
@@ -55,6 +51,16 @@ impl Reading<'_> {
             false => Known::Upto(after),
         };
         let state = self.state(room_id, known, &timeline, upto, heroes).await?;
+        if is_new {
+            newcomers.extend(room.listeners().iter().map(|user| user.user_id.clone()));
+        } else {
+            let events = timeline.events.iter().map(|tail| &*tail.event);
+            newcomers.extend(events.chain(&state).filter_map(joiner));
+        }
+        let account_data = match is_new && self.since.is_some() {
+            true => self.all_data_of_room(room_id).await?,
+            false => account_data,
+        };
         let ephemeral = self.ephemeral(room, is_new).await?;
         let nothing = timeline.events.is_empty()
             && !timeline.limited
@@ -95,18 +101,16 @@ impl Reading<'_> {
         })
     }
 
-    /// Whether a member event after the since token was a join of somebody who was not joined at
-    /// it: memory may only know the member event of a changed name.
-    async fn is_new_to_client(
-        &self,
-        room_id: &RoomId,
-        joined_since: StreamPosition,
-    ) -> Result<bool, SyncError> {
-        let Some(since) = self.since.filter(|since| joined_since > since.position) else {
-            return Ok(true);
-        };
-        let before = self.full_history(room_id).await?;
-        Ok(!before.was_joined_throughout(since.position, self.upto.position))
+    /// Whether an answer must say again how to name and count a room.
+    fn summary_is_due(&self, room_id: &RoomId, is_new: bool, timeline: &Timeline) -> bool {
+        is_new
+            || timeline.limited
+            || self.request.full_state
+            || self.timeline_hides(room_id)
+            || timeline
+                .events
+                .iter()
+                .any(|tail| matters_to_name(&tail.event))
     }
 
     /// What the user may see of a stretch of the room. For somebody who was joined all along
@@ -115,9 +119,8 @@ impl Reading<'_> {
         &self,
         room_id: &RoomId,
         joined_since: StreamPosition,
-        after: StreamPosition,
     ) -> Result<VisibilityHistory, SyncError> {
-        if joined_since <= after {
+        if self.since.is_some() && joined_since <= self.after() {
             return Ok(VisibilityHistory::joined(&self.user.user_id));
         }
         self.full_history(room_id).await
@@ -162,8 +165,28 @@ impl Reading<'_> {
     }
 }
 
-fn is_member(event: &StoredEvent) -> bool {
-    event.event_type == "m.room.member" && event.state_key.is_some()
+/// Whether an event may change how a room is named or counted.
+fn matters_to_name(event: &StoredEvent) -> bool {
+    let types = ["m.room.member", "m.room.name", "m.room.canonical_alias"];
+    event.state_key.is_some() && types.contains(&&*event.event_type)
+}
+
+/// Who has joined with this event, or was joined and has changed their name.
+fn joiner(event: &StoredEvent) -> Option<OwnedUserId> {
+    #[derive(serde::Deserialize)]
+    struct Content {
+        membership: MembershipState,
+    }
+    #[derive(serde::Deserialize)]
+    struct Event {
+        content: Content,
+    }
+    if event.event_type != "m.room.member" {
+        return None;
+    }
+    let user_id = UserId::parse(event.state_key.as_deref()?).ok()?;
+    let event: Event = serde_json::from_slice(&event.json).ok()?;
+    (event.content.membership == MembershipState::Join).then_some(user_id)
 }
 
 /// Whether a name or canonical alias event says one.
@@ -183,12 +206,4 @@ fn names_room(event: &StoredEvent) -> bool {
             .flatten()
             .any(|name| !name.is_empty())
     })
-}
-
-/// For the timeline of a left room.
-pub(super) fn end_of(timeline: &Timeline) -> StreamPosition {
-    timeline
-        .events
-        .last()
-        .map_or(timeline.start, |tail| tail.event.position)
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use greenroom_model::StreamPosition;
 use greenroom_storage::RoomMembership;
-use ruma::OwnedRoomId;
+use ruma::{OwnedRoomId, events::room::member::MembershipState};
 
-use super::{account_data::OfRooms, joined::end_of, listed, state::Known};
+use super::{account_data::OfRooms, listed, state::Known};
 use crate::{LeftRoom, SyncError, service::Reading};
 
 impl Reading<'_> {
@@ -33,7 +33,7 @@ impl Reading<'_> {
         for room in rooms {
             if self.filter.rooms.allows_room(&room.room_id) {
                 let data = account_data.get(&room.room_id).cloned().unwrap_or_default();
-                let mut section = self.left_room(&room, after).await?;
+                let mut section = self.left_room(&room, after, all).await?;
                 section.account_data = listed(data);
                 left.insert(room.room_id, section);
             }
@@ -45,37 +45,41 @@ impl Reading<'_> {
         &self,
         room: &RoomMembership,
         after: StreamPosition,
+        all: bool,
     ) -> Result<LeftRoom, SyncError> {
         let room_id = &room.room_id;
-        let history = self.full_history(room_id).await?;
-        // Who was invited and declined knows nothing of the room but that.
-        let was_in = history.has_joined();
-        let before =
-            history.membership_at(after) == &ruma::events::room::member::MembershipState::Join;
-        let is_new = self.since.is_none() || !before;
-        let lower = match (is_new, was_in) {
-            (true, true) => StreamPosition::START,
-            (true, false) => room.position.before(),
-            (false, _) => after,
+        let left_at = room.position;
+        let history = self.full_history(room_id).await?.and_event_at(left_at);
+        // Who was invited and declined knows nothing of the room but that, even if they were in
+        // it once: what they may know ends where they were last joined.
+        let departed = history
+            .departed_by(left_at)
+            .filter(|departed| all || *departed > after);
+        let was_in = history.membership_at(after) == &MembershipState::Join;
+        let known = match was_in && !self.request.full_state {
+            true => Known::Upto(after),
+            false => Known::Nothing,
         };
-        let timeline = self
-            .timeline(room_id, None, lower, room.position, &history)
+        let lower = match departed {
+            _ if self.since.is_some() && left_at <= after => left_at,
+            Some(_) if was_in => after,
+            Some(_) => StreamPosition::START,
+            None => left_at.before(),
+        };
+        let mut timeline = self
+            .timeline(room_id, None, lower, left_at, &history)
             .await?;
-        let known = match (was_in, is_new || self.request.full_state) {
-            (true, true) => Known::Nothing,
-            _ => Known::Upto(lower),
-        };
-        let state = match was_in {
-            true => {
-                self.state(room_id, known, &timeline, room.position, &[])
-                    .await?
+        let state = match departed {
+            Some(departed) => {
+                // The timeline may begin after the user had gone, with an invite that they declined.
+                let shown_from = timeline.start;
+                timeline.start = shown_from.min(departed);
+                let state = self.state(room_id, known, &timeline, departed, &[]).await?;
+                timeline.start = shown_from;
+                state
             }
-            false => Vec::new(),
+            None => Vec::new(),
         };
-        debug_assert!(
-            end_of(&timeline) <= room.position,
-            "nothing after the leaving is shown"
-        );
         let state = self.state_list(&state, &history).await?;
         let mut section = LeftRoom {
             timeline: self.batch(room_id, &timeline, &history).await?,

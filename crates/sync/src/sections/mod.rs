@@ -55,11 +55,15 @@ fn listed(events: Vec<Box<RawValue>>) -> Option<EventList> {
 }
 
 impl Reading<'_> {
-    /// Reads everything that is new.
-    pub(crate) async fn read(&self) -> Result<SyncAnswer, SyncError> {
+    /// Reads everything that is new. `None` if memory has run ahead of where the reading ends:
+    /// then it has to be done again.
+    pub(crate) async fn read(&self) -> Result<Option<SyncAnswer>, SyncError> {
         let account_data = self.account_data_changes().await?;
         let candidates = self.candidates(&account_data);
-        let (global, of_rooms) = self.split_account_data(account_data);
+        if self.user.newest_membership() > self.upto.position {
+            return Ok(None);
+        }
+        let (global, of_rooms) = Self::split_account_data(account_data);
         let mut newcomers = Vec::new();
         let mut join = BTreeMap::new();
         for (room, joined_since) in candidates.joined {
@@ -105,7 +109,7 @@ impl Reading<'_> {
         if self.request.r0 {
             answer.fill_sections();
         }
-        Ok(answer)
+        Ok(Some(answer))
     }
 
     /// The rooms with something new in them: a comparison of positions in memory.
@@ -116,7 +120,7 @@ impl Reading<'_> {
         let somebody_types = self.upto.typing > typing;
         let mut found = Candidates::default();
         self.user.each_room(|room_id, standing| {
-            if standing.position > self.upto.position || !self.filter.rooms.allows_room(room_id) {
+            if !self.filter.rooms.allows_room(room_id) {
                 return;
             }
             match (&standing.membership, &standing.room) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{OwnedUserId, UserId, presence::PresenceState};
+use ruma::{OwnedUserId, RoomId, UserId, presence::PresenceState};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -34,22 +34,33 @@ impl Reading<'_> {
         if !source.enabled() {
             return Ok(Vec::new());
         }
-        let users: BTreeSet<OwnedUserId> = match self.since {
-            None => {
-                let neighbors = self.service.index.neighbors(&self.user);
-                let mut users: BTreeSet<OwnedUserId> =
-                    neighbors.iter().map(|user| user.user_id.clone()).collect();
-                users.insert(self.user.user_id.clone());
-                users
-            }
-            Some(since) => {
-                let changed = self.user.presence_after(since.presence);
-                changed
-                    .into_iter()
-                    .chain(newcomers.iter().cloned())
-                    .collect()
-            }
+        let changed = self
+            .since
+            .and_then(|since| self.user.presence_after(since.presence));
+        let users: BTreeSet<OwnedUserId> = if let Some(changed) = changed {
+            // Oneself is among the members of a new room, but nobody new.
+            let newcomers = newcomers.iter().filter(|user| **user != self.user.user_id);
+            changed.into_iter().chain(newcomers.cloned()).collect()
+        } else {
+            let neighbors = self.user.neighbors();
+            let neighbors = neighbors.iter().map(|user| user.user_id.clone());
+            neighbors.chain([self.user.user_id.clone()]).collect()
         };
+        self.presence_of(users)
+    }
+
+    /// The presence of the members of a room that the user is in.
+    pub(crate) fn presence_in(&self, room_id: &RoomId) -> Result<Vec<Box<RawValue>>, SyncError> {
+        let room = self.service.index.rooms.get(room_id);
+        let members = room.map(|room| room.listeners()).unwrap_or_default();
+        self.presence_of(members.iter().map(|user| user.user_id.clone()))
+    }
+
+    fn presence_of(
+        &self,
+        users: impl IntoIterator<Item = OwnedUserId>,
+    ) -> Result<Vec<Box<RawValue>>, SyncError> {
+        let source = &self.service.parts.presence;
         let mut events = Vec::new();
         for user_id in users {
             if !self

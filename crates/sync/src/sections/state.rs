@@ -49,12 +49,39 @@ impl Reading<'_> {
                     .await?
             }
         };
+        if known == Known::Nothing && at < upto && self.timeline_hides(room_id) {
+            state.extend(self.hidden_state(room_id, at, timeline, upto).await?);
+        }
         if lazy {
-            self.add_members(room_id, at, timeline, heroes, &mut state)
+            self.add_members(room_id, known, at, timeline, heroes, &mut state)
                 .await?;
         }
         state.retain(|event| self.filter.state.allows(event));
         Ok(state)
+    }
+
+    /// Whether the filter may take state out of a room's timeline.
+    pub(super) fn timeline_hides(&self, room_id: &RoomId) -> bool {
+        !self.filter.timeline.allows_all() || !self.filter.timeline.allows_room(room_id)
+    }
+
+    /// Changes of state that a filtered timeline does not show; the client must learn of them.
+    async fn hidden_state(
+        &self,
+        room_id: &RoomId,
+        after: StreamPosition,
+        timeline: &Timeline,
+        upto: StreamPosition,
+    ) -> Result<Vec<StoredEvent>, SyncError> {
+        let shown: HashSet<_> = timeline
+            .events
+            .iter()
+            .map(|tail| &tail.event.event_id)
+            .collect();
+        let store = &self.service.parts.state;
+        let mut changes = store.state_changes(room_id, after, upto).await?;
+        changes.retain(|event| !shown.contains(&event.event_id));
+        Ok(changes)
     }
 
     /// What changed between two positions. Most answers need not ask: where the timeline has
@@ -68,7 +95,8 @@ impl Reading<'_> {
         upto: StreamPosition,
     ) -> Result<Vec<StoredEvent>, SyncError> {
         let store = &self.service.parts.state;
-        let complete = !timeline.limited && self.filter.timeline.allows_all();
+        let hides = self.timeline_hides(room_id);
+        let complete = !timeline.limited && !hides;
         if self.request.use_state_after {
             if complete && self.timeline_limit() > 0 {
                 return Ok(newest_state(timeline));
@@ -78,25 +106,19 @@ impl Reading<'_> {
         if complete {
             return Ok(Vec::new());
         }
-        if self.filter.timeline.allows_all() {
-            return Ok(store.state_changes(room_id, after, at).await?);
+        if hides {
+            return self.hidden_state(room_id, after, timeline, upto).await;
         }
-        // The filter may have taken state out of the timeline; the client must learn it here.
-        let shown: HashSet<_> = timeline
-            .events
-            .iter()
-            .map(|tail| tail.event.event_id.clone())
-            .collect();
-        let mut changes = store.state_changes(room_id, after, upto).await?;
-        changes.retain(|event| !shown.contains(&event.event_id));
-        Ok(changes)
+        Ok(store.state_changes(room_id, after, at).await?)
     }
 
-    /// Leaves the member events of those who speak in the timeline, of the heroes and of the user
-    /// themselves, and adds them where they are missing.
+    /// Adds the member events of those who speak in the timeline and of the heroes where they are
+    /// missing. Of a whole state no others are left but the user's own; of changes all are: what
+    /// fell into a gap must not be lost.
     async fn add_members(
         &self,
         room_id: &RoomId,
+        known: Known,
         at: StreamPosition,
         timeline: &Timeline,
         heroes: &[OwnedUserId],
@@ -108,22 +130,25 @@ impl Reading<'_> {
             .map(|tail| tail.event.sender.to_string())
             .collect();
         needed.extend(heroes.iter().map(ToString::to_string));
-        if self.since.is_none() {
+        if known == Known::Nothing {
             needed.insert(self.user.user_id.to_string());
+            state.retain(|event| {
+                event.event_type != MEMBER
+                    || event
+                        .state_key
+                        .as_ref()
+                        .is_some_and(|user| needed.contains(user))
+            });
         }
-        state.retain(|event| {
-            event.event_type != MEMBER
-                || event
-                    .state_key
-                    .as_ref()
-                    .is_some_and(|user| needed.contains(user))
-        });
         for event in &*state {
             if event.event_type == MEMBER
                 && let Some(user) = &event.state_key
             {
                 needed.remove(user);
             }
+        }
+        if needed.is_empty() {
+            return Ok(());
         }
         let keys: Vec<StateKey> = needed
             .into_iter()
