@@ -15,5 +15,6 @@ mod history;
 mod membership;
 mod rooms;
 mod server;
+mod sync;
 mod tutorial;
 mod tutorial_doc;

@@ -1,0 +1,249 @@
+//! Filters: inline or stored.
+
+use greenroom_tests::{Client, encode, shared_server};
+use serde_json::{Value, json};
+
+use super::{bodies, events, filtered, joined, says, since};
+
+async fn store(user: &Client, filter: &Value) -> String {
+    let path = format!("user/{}/filter", encode(&user.user_id));
+    let body = user.post(&path, filter.clone()).await.expect_ok();
+    let id = body["filter_id"].as_str().unwrap().to_owned();
+    assert!(!id.starts_with('{'), "{id}");
+    id
+}
+
+#[tokio::test]
+async fn a_filter_means_the_same_inline_and_stored() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_public_room().await;
+    says(&alice, &room, &["1", "2", "3"]).await;
+    let filter = json!({"room": {"timeline": {"limit": 1}}});
+    let id = store(&alice, &filter).await;
+    let inline = filtered(&alice, &filter, "").await;
+    let stored = alice.sync(&format!("filter={}", encode(&id))).await;
+    for answer in [&inline, &stored] {
+        let timeline = &joined(answer, &room)["timeline"];
+        assert_eq!(bodies(timeline), ["3"], "{answer}");
+    }
+    let path = format!("user/{}/filter/{}", encode(&alice.user_id), encode(&id));
+    assert_eq!(alice.get(&path).await.expect_ok(), filter);
+}
+
+#[tokio::test]
+async fn b42_a_filter_of_somebody_else_or_none_is_refused() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let id = store(&alice, &json!({})).await;
+    let hers = format!("user/{}/filter", encode(&alice.user_id));
+    let path = format!("{hers}/{}", encode(&id));
+    let status = bob.get(&path).await.status;
+    assert!([403, 404].contains(&status), "{status}");
+    bob.post(&hers, json!({}))
+        .await
+        .expect_error(403, "M_FORBIDDEN");
+    alice
+        .get(&format!("{hers}/nonsense"))
+        .await
+        .expect_error(404, "M_NOT_FOUND");
+    for unknown in ["nonsense", "999999999", "-1", "%00"] {
+        let answer = bob.get(&format!("sync?filter={unknown}")).await;
+        answer.expect_error(400, "M_INVALID_PARAM");
+    }
+}
+
+#[tokio::test]
+async fn b42_what_is_no_filter_is_refused_in_both_places() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let many: Vec<String> = (0..100_000).map(|n| format!("t{n}")).collect();
+    let path = format!("user/{}/filter", encode(&alice.user_id));
+    for bad in [
+        json!({"room": 1}),
+        json!({"room": {"rooms": 1}}),
+        json!({"room": {"rooms": ["no id"]}}),
+        json!({"room": {"timeline": {"types": "m.room.message"}}}),
+        json!({"room": {"timeline": {"senders": ["no id"]}}}),
+        json!({"room": {"timeline": {"limit": "x"}}}),
+        json!({"room": {"timeline": {"limit": -1}}}),
+        json!({"event_fields": 7}),
+        json!({"event_format": 7}),
+    ] {
+        let answer = alice.post(&path, bad.clone()).await;
+        assert_eq!(answer.status, 400, "{}", answer.describe());
+        let inline = format!("sync?filter={}", encode(&bad.to_string()));
+        let answer = alice.get(&inline).await;
+        assert_eq!(answer.status, 400, "{}", answer.describe());
+    }
+    for bomb in [
+        json!({"room": {"timeline": {"types": many}}}),
+        json!({"presence": {"types": many}}),
+        json!({"room": {"rooms": many}}),
+        json!({"event_fields": many}),
+        json!({"x": "y".repeat(1_000_000)}),
+    ] {
+        let answer = alice.post(&path, bomb).await;
+        assert!([400, 413].contains(&answer.status), "{}", answer.status);
+    }
+    let nested = format!("{}1{}", r#"{"a":"#.repeat(1_000), "}".repeat(1_000));
+    for text in ["{", "{}x", r#"{"room":"#, &nested] {
+        let inline = format!("sync?filter={}", encode(text));
+        let answer = alice.get(&inline).await;
+        assert!((400..500).contains(&answer.status), "{}", answer.describe());
+    }
+    alice.sync("").await;
+}
+
+#[tokio::test]
+async fn each_list_of_a_filter_counts() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let room = alice.create_public_room().await;
+    let other = alice.create_public_room().await;
+    bob.join(&room).await;
+    let token = alice.now().await;
+    says(&alice, &room, &["hers"]).await;
+    says(&bob, &room, &["his"]).await;
+    says(&alice, &other, &["elsewhere"]).await;
+    alice
+        .send(&room, "org.example.a", "x", json!({"url": "mxc://a/b"}))
+        .await;
+    let seen = async |timeline: Value| -> Vec<String> {
+        let filter = json!({"room": {"timeline": timeline}});
+        let answer = filtered(&alice, &filter, &since(&token)).await;
+        let both = [joined(&answer, &room), joined(&answer, &other)];
+        both.iter()
+            .flat_map(|section| events(&section["timeline"]))
+            .map(|event| match event["content"]["body"].as_str() {
+                Some(body) => body.to_owned(),
+                None => event["type"].as_str().unwrap().to_owned(),
+            })
+            .collect()
+    };
+    let a = "org.example.a";
+    let (alices, bobs) = (&alice.user_id, &bob.user_id);
+    for (timeline, expected) in [
+        (json!({}), vec!["hers", "his", a, "elsewhere"]),
+        (json!({"types": []}), vec![]),
+        (json!({"types": ["org.*"]}), vec![a]),
+        (
+            json!({"types": ["m.room.*"], "not_types": ["m.room.message"]}),
+            vec![],
+        ),
+        (json!({"not_types": ["*.message"]}), vec![a]),
+        (json!({"senders": [bobs]}), vec!["his"]),
+        (json!({"senders": []}), vec![]),
+        (json!({"not_senders": [alices]}), vec!["his"]),
+        (
+            json!({"senders": [alices], "not_senders": [alices]}),
+            vec![],
+        ),
+        (json!({"rooms": [other]}), vec!["elsewhere"]),
+        (json!({"not_rooms": [other]}), vec!["hers", "his", a]),
+        (json!({"rooms": [other], "not_rooms": [other]}), vec![]),
+        (json!({"contains_url": true}), vec![a]),
+        (
+            json!({"contains_url": false}),
+            vec!["hers", "his", "elsewhere"],
+        ),
+        (json!({"limit": 1}), vec![a, "elsewhere"]),
+        (
+            json!({"limit": 1, "types": ["m.*"]}),
+            vec!["his", "elsewhere"],
+        ),
+    ] {
+        assert_eq!(seen(timeline.clone()).await, expected, "{timeline}");
+    }
+}
+
+#[tokio::test]
+async fn rooms_as_a_whole_are_filtered_too() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let room = alice.create_public_room().await;
+    let other = alice.create_public_room().await;
+    let third = bob.create_public_room().await;
+    bob.invite(&third, &alice).await;
+    for (filter, expected) in [
+        (json!({"rooms": [room]}), [true, false, false]),
+        (json!({"not_rooms": [room]}), [false, true, true]),
+        (json!({"rooms": []}), [false, false, false]),
+    ] {
+        let answer = filtered(&alice, &json!({"room": filter}), "").await;
+        let found = [
+            joined(&answer, &room).is_object(),
+            joined(&answer, &other).is_object(),
+            answer["rooms"]["invite"][&third].is_object(),
+        ];
+        assert_eq!(found, expected, "{filter}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_other_sections_have_filters_of_their_own() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_public_room().await;
+    let user = format!("user/{}", encode(&alice.user_id));
+    for data_type in ["org.example.a", "org.example.b"] {
+        let path = format!("{user}/account_data/{data_type}");
+        alice.put(&path, json!({})).await.expect_ok();
+        let path = format!("{user}/rooms/{}/account_data/{data_type}", encode(&room));
+        alice.put(&path, json!({})).await.expect_ok();
+    }
+    let filter = json!({
+        "account_data": {"types": ["org.example.a"]},
+        "presence": {"not_types": ["m.presence"]},
+        "room": {
+            "account_data": {"not_types": ["org.example.a"]},
+            "state": {"types": ["m.room.power_levels"]},
+            "timeline": {"limit": 1, "types": ["m.room.nothing"]},
+        },
+    });
+    let answer = filtered(&alice, &filter, "").await;
+    let types = |list: &Value| -> Vec<String> {
+        let events = events(list).iter();
+        events
+            .map(|event| event["type"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(types(&answer["account_data"]), ["org.example.a"]);
+    assert!(answer["presence"].is_null(), "{answer}");
+    let section = joined(&answer, &room);
+    assert_eq!(types(&section["account_data"]), ["org.example.b"]);
+    assert_eq!(types(&section["state"]), ["m.room.power_levels"]);
+}
+
+#[tokio::test]
+async fn fields_and_format_of_events_can_be_chosen() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_public_room().await;
+    says(&alice, &room, &["1"]).await;
+    let filter = json!({
+        "event_fields": ["type", "content.body"],
+        "room": {"timeline": {"limit": 1}},
+    });
+    let answer = filtered(&alice, &filter, "").await;
+    let event = &events(&joined(&answer, &room)["timeline"])[0];
+    assert_eq!(
+        event,
+        &json!({"type": "m.room.message", "content": {"body": "1"}})
+    );
+    let filter = json!({"event_format": "federation", "room": {"timeline": {"limit": 1}}});
+    let answer = filtered(&alice, &filter, "").await;
+    let event = &events(&joined(&answer, &room)["timeline"])[0];
+    for field in [
+        "auth_events",
+        "prev_events",
+        "depth",
+        "hashes",
+        "signatures",
+    ] {
+        assert!(!event[field].is_null(), "{field}: {event}");
+    }
+}
