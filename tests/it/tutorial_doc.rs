@@ -88,6 +88,10 @@ async fn every_line_of_the_tutorial_works_and_answers_as_shown() {
     let page = fs::read_to_string(page).expect("the tutorial");
     let steps = steps(&page);
     assert!(steps.len() > 10, "{} steps", steps.len());
+    for step in &steps {
+        // Even in double quotes, a shell that one types to takes it for its history.
+        assert!(!step.commands.contains('!'), "{}", step.commands);
+    }
     let server = TestServer::builder().tls().start().await;
 
     // One shell for all: a block uses what an earlier one has set.
