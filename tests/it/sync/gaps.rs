@@ -19,7 +19,7 @@ async fn back_from(reader: &Client, room: &str, token: &str) -> Vec<String> {
                 .map(|event| event["event_id"].as_str().unwrap().to_owned()),
         );
         match page["end"].as_str() {
-            Some(end) if !chunk.is_empty() => from = end.to_owned(),
+            Some(end) if !chunk.is_empty() => end.clone_into(&mut from),
             _ => return found,
         }
     }

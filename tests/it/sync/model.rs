@@ -129,7 +129,7 @@ impl Device {
                 gap.push(id);
             }
             match page["end"].as_str() {
-                Some(end) if !chunk.is_empty() => from = end.to_owned(),
+                Some(end) if !chunk.is_empty() => end.clone_into(&mut from),
                 _ => {
                     known.timeline.clear();
                     break;
@@ -250,7 +250,7 @@ async fn story(server: &TestServer, seed: u64, steps: usize, restarts: bool) {
 #[tokio::test]
 async fn whatever_happens_a_client_puts_the_rooms_together_as_they_are() {
     let server = TestServer::start().await;
-    for seed in [1, 2, 3, 4, 5, 0xC0FFEE] {
+    for seed in [1, 2, 3, 4, 5, 99] {
         story(&server, seed, 120, false).await;
     }
 }
