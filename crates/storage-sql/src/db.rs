@@ -60,6 +60,7 @@ impl Db {
             options.url,
             stream.clone(),
             position,
+            readers.losses(),
             options.on_disk_failure,
         )
         .start()

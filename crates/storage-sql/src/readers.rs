@@ -33,20 +33,41 @@ enum Health {
 #[derive(Clone)]
 pub(crate) struct ReadPool {
     jobs: Sender<Job>,
+    losses: Losses,
+}
+
+/// How often somebody has found the database away: connections from before are dead.
+#[derive(Clone, Default)]
+pub(crate) struct Losses(Arc<AtomicU64>);
+
+impl Losses {
+    /// One more.
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl ReadPool {
     /// Starts `threads` readers. Their connections are opened when they are first needed.
     pub(crate) fn start(url: &DatabaseUrl, threads: usize) -> std::io::Result<Self> {
         let (jobs, queue) = bounded::<Job>(MAX_WAITING);
-        let losses = Arc::new(AtomicU64::new(0));
+        let losses = Losses::default();
         for number in 0..threads.max(1) {
-            let (queue, url, losses) = (queue.clone(), url.clone(), Arc::clone(&losses));
+            let (queue, url, losses) = (queue.clone(), url.clone(), losses.clone());
             thread::Builder::new()
                 .name(format!("db-read-{number}"))
                 .spawn(move || serve(&queue, &url, &losses))?;
         }
-        Ok(Self { jobs })
+        Ok(Self { jobs, losses })
+    }
+
+    /// Where others say that they have found the database away.
+    pub(crate) fn losses(&self) -> Losses {
+        self.losses.clone()
     }
 
     /// Runs `read` on one of the threads.
@@ -78,11 +99,11 @@ fn stopped() -> StorageError {
     StorageError::Unavailable("the readers have stopped".to_owned())
 }
 
-fn serve(queue: &Receiver<Job>, url: &DatabaseUrl, losses: &AtomicU64) {
+fn serve(queue: &Receiver<Job>, url: &DatabaseUrl, losses: &Losses) {
     // The connection, and how many losses there had been when it was opened.
     let mut held: Option<(AnyConnection, u64)> = None;
     while let Ok(job) = queue.recv() {
-        let lost = losses.load(Ordering::Acquire);
+        let lost = losses.count();
         let ready = match held.take() {
             Some((conn, opened)) if opened == lost => Ok(conn),
             Some(_) | None => open(url, Role::Reader),
@@ -94,15 +115,13 @@ fn serve(queue: &Receiver<Job>, url: &DatabaseUrl, losses: &AtomicU64) {
                 // answer channel close. The connection may be half-way through: open another.
                 match std::panic::catch_unwind(run) {
                     Ok(Health::Good) => held = Some((conn, lost)),
-                    Ok(Health::Lost) => {
-                        losses.fetch_add(1, Ordering::AcqRel);
-                    }
+                    Ok(Health::Lost) => losses.add(),
                     Err(_) => {}
                 }
             }
             Err(error) => {
                 // Where a new connection is refused, the old ones of the others are dead too.
-                losses.fetch_add(1, Ordering::AcqRel);
+                losses.add();
                 job(Err(error));
             }
         }

@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     connection::{AnyConnection, DatabaseUrl, FromDiesel, Role, open},
+    readers::Losses,
     schema::server,
 };
 
@@ -107,6 +108,8 @@ pub(crate) struct Writer {
     ended: Option<StorageError>,
     /// Who waits for the end of the writer.
     closers: Vec<oneshot::Sender<()>>,
+    /// Told when the connection is lost.
+    losses: Losses,
     on_disk_failure: Box<dyn Fn(&str) + Send>,
 }
 
@@ -116,6 +119,7 @@ impl Writer {
         url: DatabaseUrl,
         stream: ChangeStream,
         position: StreamPosition,
+        losses: Losses,
         on_disk_failure: Box<dyn Fn(&str) + Send>,
     ) -> Self {
         Self {
@@ -131,6 +135,7 @@ impl Writer {
             usurped: false,
             ended: None,
             closers: Vec::new(),
+            losses,
             on_disk_failure,
         }
     }
@@ -167,6 +172,12 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Lets go of a connection that is lost, or not to be trusted.
+    fn lose_connection(&mut self) {
+        self.conn = None;
+        self.losses.add();
     }
 
     /// Lets go of the database for good.

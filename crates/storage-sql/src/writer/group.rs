@@ -114,7 +114,7 @@ impl Writer {
         // On a full disk there may be no room to open a connection; the old one is sound. Of any
         // other trouble a fresh one tells more.
         if !(sqlite && matches!(error, StorageError::Unavailable(_))) {
-            self.conn = None;
+            self.lose_connection();
         }
         self.failed(group, &error)
     }
@@ -136,7 +136,7 @@ impl Writer {
     /// The connection broke under a commit. `server.position`, which the transaction moved, tells
     /// whether it happened, as soon as the database answers again.
     fn resolve(&mut self, group: &[Item], error: &StorageError, prepared: Prepared) -> Outcomes {
-        self.conn = None;
+        self.lose_connection();
         self.in_doubt = Some(InDoubt {
             reserved: prepared.reserved,
             last: prepared.last,
