@@ -26,6 +26,10 @@ rmdir -- "$1"
 /// So that the disk is full for one write and not for another: bytes.
 const MOST_SLACK: u64 = 64 * 1024;
 
+/// Room for the database and for the longest write-ahead log that the server lets grow (64 MiB)
+/// before it copies it into the database.
+const SIZE: &str = "size=192m";
+
 /// A small disk of one's own.
 struct SmallDisk {
     path: PathBuf,
@@ -40,7 +44,7 @@ impl SmallDisk {
             .expect("a temporary directory")
             .keep();
         let status = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=32m", "greenroom-crash"])
+            .args(["-t", "tmpfs", "-o", SIZE, "greenroom-crash"])
             .arg(&path)
             .status()
             .expect("mount");
