@@ -113,7 +113,6 @@ fn open_sqlite(path: &std::path::Path, role: Role) -> Result<AnyConnection, Stor
     ];
     match role {
         Role::Writer => pragmas.extend([
-            "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = FULL",
             // 64 MiB: the pages of the indexes are written back once for many commits.
             "PRAGMA wal_autocheckpoint = 16000",
@@ -128,7 +127,30 @@ fn open_sqlite(path: &std::path::Path, role: Role) -> Result<AnyConnection, Stor
             .execute(&mut conn)
             .map_err(StorageError::from_diesel)?;
     }
+    if role == Role::Writer {
+        write_ahead(&mut conn)?;
+    }
     Ok(AnyConnection::Sqlite(conn))
+}
+
+/// Turns the write-ahead log on. SQLite answers with the mode it is in, whatever was asked for.
+fn write_ahead(conn: &mut SqliteConnection) -> Result<(), StorageError> {
+    #[derive(diesel::QueryableByName)]
+    struct Mode {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        journal_mode: String,
+    }
+    let mode: Mode = diesel::sql_query("PRAGMA journal_mode = WAL")
+        .get_result(conn)
+        .map_err(StorageError::from_diesel)?;
+    if mode.journal_mode == "wal" {
+        return Ok(());
+    }
+    Err(StorageError::Failed(format!(
+        "the file system of the database cannot hold a write-ahead log (SQLite's journal mode is \
+         {}); put the data directory on a local disk",
+        mode.journal_mode
+    )))
 }
 
 fn open_postgres(url: &str, role: Role) -> Result<AnyConnection, StorageError> {
