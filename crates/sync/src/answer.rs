@@ -158,3 +158,23 @@ impl SyncAnswer {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_sections_are_nothing_and_a_room_is_something() {
+        let mut answer = SyncAnswer::default();
+        assert!(answer.is_empty());
+        answer.fill_sections();
+        assert!(answer.is_empty(), "the old API's sections say nothing");
+        answer.account_data = Some(EventList::default());
+        assert!(answer.is_empty());
+        let rooms = answer.rooms.get_or_insert_default();
+        let room_id = ruma::room_id!("!room:localhost").to_owned();
+        let left = BTreeMap::from([(room_id, LeftRoom::default())]);
+        rooms.leave = Some(left);
+        assert!(!answer.is_empty());
+    }
+}

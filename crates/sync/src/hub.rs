@@ -226,3 +226,106 @@ impl HubHandle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ruma::{device_id, user_id};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_mins(10);
+
+    struct Setup {
+        hub: HubHandle,
+        user: Arc<User>,
+        shutdown: watch::Sender<bool>,
+    }
+
+    fn setup() -> Setup {
+        let (shutdown, receiver) = watch::channel(false);
+        Setup {
+            hub: HubHandle::start(2, receiver),
+            user: User::new(user_id!("@alice:localhost")),
+            shutdown,
+        }
+    }
+
+    impl Setup {
+        fn park(&self, device: &str, seen: u64) -> tokio::task::JoinHandle<Cue> {
+            let (hub, user) = (self.hub.clone(), Arc::clone(&self.user));
+            let device = device.into();
+            actix::spawn(async move { hub.park(user, device, seen, LONG).await })
+        }
+
+        fn wake(&self) {
+            self.hub.wake(Wake {
+                rooms: Vec::new(),
+                users: vec![Arc::clone(&self.user)],
+            });
+        }
+    }
+
+    #[test]
+    fn a_cue_between_reading_and_parking_is_not_lost() {
+        actix::System::new().block_on(async {
+            let setup = setup();
+            let seen = setup.user.cue();
+            setup.wake();
+            assert_eq!(setup.park("A", seen).await.unwrap(), Cue::Look);
+            // Having looked, the same cue does not wake again: that would be a busy loop.
+            let seen = setup.user.cue();
+            let parked = setup.hub.park(
+                Arc::clone(&setup.user),
+                device_id!("A").to_owned(),
+                seen,
+                Duration::from_millis(1),
+            );
+            assert_eq!(parked.await, Cue::Answer);
+        });
+    }
+
+    #[test]
+    fn b45_one_more_than_a_device_may_park_answers_its_oldest() {
+        actix::System::new().block_on(async {
+            let setup = setup();
+            let elsewhere = setup.park("B", 0);
+            // The two that the device may have; which of them is older is for the hub to say.
+            let (one, two) = (setup.park("A", 0), setup.park("A", 0));
+            let three = setup.park("A", 0);
+            let mut all = futures_util::future::select_all([one, two, three]);
+            let (first, _, rest) = (&mut all).await;
+            assert_eq!(first.unwrap(), Cue::Answer);
+            setup.wake();
+            for parked in rest {
+                assert_eq!(parked.await.unwrap(), Cue::Look);
+            }
+            assert_eq!(elsewhere.await.unwrap(), Cue::Look);
+        });
+    }
+
+    #[test]
+    fn going_down_answers_everyone_now_and_later() {
+        actix::System::new().block_on(async {
+            let setup = setup();
+            let parked = setup.park("A", 0);
+            setup.shutdown.send_replace(true);
+            assert_eq!(parked.await.unwrap(), Cue::Answer);
+            assert_eq!(setup.park("A", 0).await.unwrap(), Cue::Answer);
+        });
+    }
+
+    #[test]
+    fn who_follows_a_room_is_woken_by_it() {
+        actix::System::new().block_on(async {
+            let setup = setup();
+            let room = Arc::new(Room::new(ruma::room_id!("!room:localhost")));
+            room.add_peeker(&setup.user);
+            let parked = setup.park("A", 0);
+            setup.hub.wake(Wake {
+                rooms: vec![room],
+                users: Vec::new(),
+            });
+            assert_eq!(parked.await.unwrap(), Cue::Look);
+        });
+    }
+}

@@ -12,6 +12,8 @@ mod index;
 mod legacy;
 mod sections;
 mod service;
+#[cfg(test)]
+mod testing;
 
 pub use answer::{
     Batch, EventList, InvitedRoom, JoinedRoom, KnockedRoom, LeftRoom, RoomsAnswer, Summary,

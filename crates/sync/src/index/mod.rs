@@ -7,6 +7,8 @@
 
 mod observer;
 mod room;
+#[cfg(test)]
+mod tests;
 mod user;
 
 use std::{

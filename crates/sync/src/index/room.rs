@@ -83,7 +83,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(room_id: &RoomId) -> Self {
+    pub(crate) fn new(room_id: &RoomId) -> Self {
         Self {
             room_id: room_id.to_owned(),
             newest_event: AtomicI64::new(0),
@@ -169,7 +169,7 @@ impl Room {
         }
     }
 
-    pub(super) fn add_peeker(&self, user: &Arc<User>) {
+    pub(crate) fn add_peeker(&self, user: &Arc<User>) {
         self.peekers
             .lock()
             .entry(user.user_id.clone())

@@ -49,7 +49,7 @@ pub(crate) struct User {
 }
 
 impl User {
-    pub(super) fn new(user_id: &UserId) -> Arc<Self> {
+    pub(crate) fn new(user_id: &UserId) -> Arc<Self> {
         Arc::new(Self {
             user_id: user_id.to_owned(),
             loading: tokio::sync::Mutex::new(()),
