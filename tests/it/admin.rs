@@ -243,3 +243,60 @@ async fn a_data_directory_deeper_than_a_socket_path_is_long_changes_nothing() {
     let printed = done(&server.run(&["user", "create", "alice"], ""));
     login(&server, "alice", chosen_password(&printed)).await;
 }
+
+#[tokio::test]
+async fn commands_that_come_at_once_wait_for_each_other() {
+    let server = TestServer::start().await;
+    let all_at_once = |names: &[&str]| {
+        std::thread::scope(|scope| {
+            let running: Vec<_> = names
+                .iter()
+                .map(|name| scope.spawn(|| server.run(&["user", "create", *name], "")))
+                .collect();
+            for command in running {
+                done(&command.join().unwrap());
+            }
+        });
+    };
+    all_at_once(&["anna", "berta", "cora"]);
+    server.stop().await;
+    all_at_once(&["dora", "emma", "frida"]);
+}
+
+#[tokio::test]
+async fn nonsense_on_the_control_socket_is_refused_and_changes_nothing() {
+    use std::io::{Read, Write};
+    let server = TestServer::start().await;
+    let socket = server.data_dir().join("control.sock");
+    let say = |words: &[u8]| {
+        let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        // Of what is too long the server reads no more than it must, and may be gone before all is said.
+        let _closed = stream.write_all(words);
+        let _closed = stream.shutdown(std::net::Shutdown::Write);
+        let mut answer = String::new();
+        let _closed = stream.read_to_string(&mut answer);
+        answer
+    };
+    let secret = br#"{"create_user":{"name":"mallory","password":"hunter2"}}"#;
+    for words in [
+        &b"nonsense\n"[..],
+        b"{}\n",
+        b"\xff\n",
+        b"null\n",
+        &[&secret[..], b"\n"].concat(),
+    ] {
+        let answer = say(words);
+        assert!(answer.starts_with(r#"{"refused":"#), "{answer}");
+        assert!(!answer.contains("hunter2"), "{answer}");
+    }
+    // A command that is not all there is none, even if it could be read.
+    for words in [
+        &b""[..],
+        br#"{"create_user":{"name":"mallory","password":"hunter2","admin":true}}"#,
+        &b" ".repeat(100_000),
+    ] {
+        assert_eq!(say(words), "");
+    }
+    done(&server.run(&["user", "create", "mallory"], ""));
+    assert!(!server.log().join("\n").contains("hunter2"));
+}

@@ -62,7 +62,7 @@ pub(crate) enum AdminError {
     DataDir(#[from] DataDirError),
     #[error(transparent)]
     Open(#[from] ServeError),
-    #[error("the database is not in order: {0}")]
+    #[error(transparent)]
     Database(#[from] StorageError),
     #[error("there is no database yet: {0} does not exist. `greenroom serve` makes it")]
     NoDatabase(String),

@@ -39,7 +39,7 @@ pub(crate) enum ServeError {
     DataDir(#[from] DataDirError),
     #[error(transparent)]
     Key(#[from] KeyError),
-    #[error("the database cannot be used: {0}")]
+    #[error(transparent)]
     Storage(#[from] StorageError),
     #[error(transparent)]
     Auth(#[from] greenroom_auth::AuthError),
