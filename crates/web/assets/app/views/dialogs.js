@@ -106,10 +106,12 @@ function startAccount(api, session, logout) {
     setText(byId('account-id'), session.userId);
     setText(byId('account-device'), session.deviceId);
     openDialog(dialog, field);
-    field.value = byId('me-name').textContent;
+    const shown = byId('me-name').textContent;
+    field.value = shown;
     try {
       const { displayname } = await api.profile(session.userId);
-      if (typeof displayname === 'string' && document.activeElement === field) field.value = displayname;
+      // What was typed meanwhile stays.
+      if (typeof displayname === 'string' && field.value === shown) field.value = displayname;
     } catch {
       // The name of the member list, shown already, is good enough.
     }
