@@ -89,7 +89,10 @@ mod tests {
     #[test]
     fn a_transaction_key_keeps_its_parts_apart() {
         let key = TransactionKey::new("@a:b", "D", "PUT rooms/!r/send/m", "1");
-        assert_eq!(key, TransactionKey::new("@a:b", "D", "PUT rooms/!r/send/m", "1"));
+        assert_eq!(
+            key,
+            TransactionKey::new("@a:b", "D", "PUT rooms/!r/send/m", "1")
+        );
         for other in [
             TransactionKey::new("@a:bD", "", "PUT rooms/!r/send/m", "1"),
             TransactionKey::new("@a:b", "E", "PUT rooms/!r/send/m", "1"),

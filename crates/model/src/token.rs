@@ -106,7 +106,12 @@ impl TokenSigner {
     /// A pagination token for `user` in `room`.
     #[must_use]
     pub fn page(&self, user: &UserId, room: &RoomId, token: PageToken) -> String {
-        self.seal(PAGE_PREFIX, user.as_str(), room.as_str(), &token.position.0.to_be_bytes())
+        self.seal(
+            PAGE_PREFIX,
+            user.as_str(),
+            room.as_str(),
+            &token.position.0.to_be_bytes(),
+        )
     }
 
     /// Reads a boundary in `room`: a pagination token of that room, or a since token, which is a
@@ -122,10 +127,14 @@ impl TokenSigner {
         token: &str,
     ) -> Result<PageToken, TokenError> {
         if token.starts_with(SYNC_PREFIX) {
-            return Ok(PageToken { position: self.read_sync(user, token)?.position });
+            return Ok(PageToken {
+                position: self.read_sync(user, token)?.position,
+            });
         }
         let payload: [u8; 8] = self.open(PAGE_PREFIX, user.as_str(), room.as_str(), token)?;
-        Ok(PageToken { position: StreamPosition(i64::from_be_bytes(payload)) })
+        Ok(PageToken {
+            position: StreamPosition(i64::from_be_bytes(payload)),
+        })
     }
 
     fn hash(&self, prefix: &str, user: &str, room: &str, payload: &[u8]) -> Hmac<Sha256> {
@@ -141,7 +150,10 @@ impl TokenSigner {
     }
 
     fn seal(&self, prefix: &str, user: &str, room: &str, payload: &[u8]) -> String {
-        let mac = self.hash(prefix, user, room, payload).finalize().into_bytes();
+        let mac = self
+            .hash(prefix, user, room, payload)
+            .finalize()
+            .into_bytes();
         let mut bytes = Vec::with_capacity(payload.len() + MAC_BYTES);
         bytes.extend_from_slice(payload);
         bytes.extend(mac.into_iter().take(MAC_BYTES));
@@ -164,7 +176,9 @@ impl TokenSigner {
             .and_then(|rest| rest.strip_prefix('_'))
             .filter(|encoded| encoded.len() <= 64)
             .ok_or(TokenError::Unknown)?;
-        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| TokenError::Unknown)?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(encoded)
+            .map_err(|_| TokenError::Unknown)?;
         let (payload, mac) = bytes.split_first_chunk::<N>().ok_or(TokenError::Unknown)?;
         if mac.len() != MAC_BYTES {
             return Err(TokenError::Unknown);
@@ -201,16 +215,28 @@ mod tests {
         TokenSigner::new(&[7; 32])
     }
 
-    const TOKEN: SyncToken =
-        SyncToken { position: StreamPosition(42), typing: 3, presence: 9, boot: 77 };
+    const TOKEN: SyncToken = SyncToken {
+        position: StreamPosition(42),
+        typing: 3,
+        presence: 9,
+        boot: 77,
+    };
 
     #[test]
     fn a_token_reads_back_as_it_was_made() {
         let alice = user_id!("@alice:localhost");
         let room = room_id!("!room:localhost");
-        assert_eq!(signer().read_sync(alice, &signer().sync(alice, TOKEN)), Ok(TOKEN));
-        let page = PageToken { position: StreamPosition(5) };
-        assert_eq!(signer().read_page(alice, room, &signer().page(alice, room, page)), Ok(page));
+        assert_eq!(
+            signer().read_sync(alice, &signer().sync(alice, TOKEN)),
+            Ok(TOKEN)
+        );
+        let page = PageToken {
+            position: StreamPosition(5),
+        };
+        assert_eq!(
+            signer().read_page(alice, room, &signer().page(alice, room, page)),
+            Ok(page)
+        );
     }
 
     #[test]
@@ -218,7 +244,12 @@ mod tests {
         let alice = user_id!("@alice:localhost");
         let token = signer().sync(alice, TOKEN);
         let page = signer().read_page(alice, room_id!("!any:localhost"), &token);
-        assert_eq!(page, Ok(PageToken { position: StreamPosition(42) }));
+        assert_eq!(
+            page,
+            Ok(PageToken {
+                position: StreamPosition(42)
+            })
+        );
     }
 
     #[test]
@@ -227,17 +258,43 @@ mod tests {
         let bob = user_id!("@bob:localhost");
         let room = room_id!("!room:localhost");
         let sync = signer().sync(alice, TOKEN);
-        let page = signer().page(alice, room, PageToken { position: StreamPosition(5) });
+        let page = signer().page(
+            alice,
+            room,
+            PageToken {
+                position: StreamPosition(5),
+            },
+        );
         assert_eq!(signer().read_sync(bob, &sync), Err(TokenError::Unknown));
-        assert_eq!(TokenSigner::new(&[8; 32]).read_sync(alice, &sync), Err(TokenError::Unknown));
-        assert!(signer().read_page(alice, room_id!("!other:localhost"), &page).is_err());
+        assert_eq!(
+            TokenSigner::new(&[8; 32]).read_sync(alice, &sync),
+            Err(TokenError::Unknown)
+        );
+        assert!(
+            signer()
+                .read_page(alice, room_id!("!other:localhost"), &page)
+                .is_err()
+        );
         assert!(signer().read_sync(alice, &page).is_err());
-        for junk in ["", "s1", "s1_", "s1_AAAA", "s9_3_0_1_1_1", "-1", "END", &"s1_A".repeat(99)] {
+        for junk in [
+            "",
+            "s1",
+            "s1_",
+            "s1_AAAA",
+            "s9_3_0_1_1_1",
+            "-1",
+            "END",
+            &"s1_A".repeat(99),
+        ] {
             assert!(signer().read_sync(alice, junk).is_err(), "{junk}");
             assert!(signer().read_page(alice, room, junk).is_err(), "{junk}");
         }
         let mut forged = sync.into_bytes();
         forged[10] ^= 1;
-        assert!(signer().read_sync(alice, &String::from_utf8(forged).unwrap()).is_err());
+        assert!(
+            signer()
+                .read_sync(alice, &String::from_utf8(forged).unwrap())
+                .is_err()
+        );
     }
 }
