@@ -198,6 +198,9 @@ async fn the_first_clients_begin_with_everything() {
         let outside = found(&invited);
         assert_eq!(outside["membership"], "invite");
         assert!(outside["messages"].is_null(), "{outside}");
+        let invite = &outside["invite"];
+        assert_eq!(invite["content"]["membership"], "invite", "{outside}");
+        assert_eq!(invite["sender"], bob.user_id.as_str(), "{outside}");
         assert!(
             all["receipts"][0]["content"][&sent[2]]["m.read"][&bob.user_id].is_object(),
             "{all}"
@@ -238,6 +241,19 @@ async fn who_left_a_room_is_shown_it_as_it_was() {
     assert!(!seen.to_string().contains("later"), "{seen}");
     assert!(seen.to_string().contains("mine"), "{seen}");
     assert_eq!(seen["receipts"], json!([]), "{seen}");
+    let all = bob.get("initialSync").await.expect_ok();
+    assert_eq!(all["rooms"], json!([]), "{all}");
+    let all = bob.get("initialSync?archived=true").await.expect_ok();
+    assert_eq!(all["rooms"][0]["room_id"], room.as_str(), "{all}");
+    assert_eq!(all["rooms"][0]["membership"], "leave", "{all}");
+    assert!(!all.to_string().contains("later"), "{all}");
+    // An invite that is declined does not show more.
+    alice.invite(&room, &bob).await;
+    let seen = bob.get(&path).await.expect_ok();
+    assert!(!seen.to_string().contains("later"), "{seen}");
+    does(&bob, &room, "leave").await;
+    let seen = bob.get(&path).await.expect_ok();
+    assert!(!seen.to_string().contains("later"), "{seen}");
     does(&bob, &room, "forget").await;
     bob.get(&path).await.expect_error(403, "M_FORBIDDEN");
 }

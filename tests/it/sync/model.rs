@@ -1,6 +1,6 @@
 //! Anything in any order: what each user has put together from their syncs is the room.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use greenroom_tests::{Client, TestServer, encode};
 use serde_json::{Value, json};
@@ -77,6 +77,24 @@ impl Device {
         if dice.below(4) > 0 {
             self.take(answer).await;
         }
+    }
+
+    /// Waits for what comes, again and again, until it is over.
+    async fn follow(&mut self, over: &Cell<bool>) {
+        while !over.get() {
+            let answer = self.client.sync(&self.query(30_000)).await;
+            self.take(answer).await;
+        }
+    }
+
+    /// Takes what is left, after which there must be nothing.
+    async fn catch_up(&mut self, story: &str) {
+        let answer = self.client.sync(&self.query(0)).await;
+        self.take(answer).await;
+        let answer = self.client.sync(&self.query(0)).await;
+        assert!(answer["rooms"].is_null(), "{story}: {answer}");
+        self.check(&format!("{story}, {}", self.client.user_id))
+            .await;
     }
 
     async fn take(&mut self, answer: Value) {
@@ -209,8 +227,8 @@ async fn act(dice: &mut Dice, users: &[Client], rooms: &[String], step: usize) {
     assert!(answer.status < 500, "{}", answer.describe());
 }
 
-async fn story(server: &TestServer, seed: u64, steps: usize, restarts: bool) {
-    let mut dice = Dice(seed);
+/// Three users with two devices each, and a room of each.
+async fn cast(server: &TestServer) -> (Vec<Client>, Vec<String>, Vec<Device>) {
     let mut users = Vec::new();
     for name in ["alice", "bob", "carol"] {
         users.push(server.register(name).await);
@@ -226,6 +244,12 @@ async fn story(server: &TestServer, seed: u64, steps: usize, restarts: bool) {
         let other = server.login(&user.user_id).await;
         devices.push(Device::new(other, 5 - limit / 3, true));
     }
+    (users, rooms, devices)
+}
+
+async fn story(server: &TestServer, seed: u64, steps: usize, restarts: bool) {
+    let mut dice = Dice(seed);
+    let (users, rooms, mut devices) = cast(server).await;
     for step in 0..steps {
         act(&mut dice, &users, &rooms, step).await;
         if dice.below(3) == 0 {
@@ -237,13 +261,7 @@ async fn story(server: &TestServer, seed: u64, steps: usize, restarts: bool) {
         }
     }
     for device in &mut devices {
-        // Nothing is lost at the end: the last answer is taken, and the one after it is empty.
-        let answer = device.client.sync(&device.query(0)).await;
-        device.take(answer).await;
-        let answer = device.client.sync(&device.query(0)).await;
-        assert!(answer["rooms"].is_null(), "seed {seed}: {answer}");
-        let story = format!("seed {seed}, {}", device.client.user_id);
-        device.check(&story).await;
+        device.catch_up(&format!("seed {seed}")).await;
     }
 }
 
@@ -262,49 +280,33 @@ async fn whatever_happens_with_restarts_in_between_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn a_storm_of_messages_reaches_who_waits_without_a_loss() {
+async fn who_waits_while_everything_happens_at_once_loses_nothing() {
     let server = TestServer::start().await;
-    let alice = server.register("alice").await;
-    let bob = server.register("bob").await;
-    let carol = server.register("carol").await;
-    let mut rooms = Vec::new();
-    for _ in 0..3 {
-        let room = alice.create_public_room().await;
-        bob.join(&room).await;
-        carol.join(&room).await;
-        rooms.push(room);
+    let (users, rooms, mut devices) = cast(&server).await;
+    for device in &mut devices {
+        let first = device.client.sync(&device.query(0)).await;
+        device.take(first).await;
     }
-    let mut reader = Device::new(carol.clone(), 10, false);
-    let first = carol.sync(&reader.query(0)).await;
-    reader.take(first).await;
-    let send = async |user: &Client, name: &str| {
-        for n in 0..60 {
-            let room = &rooms[n % rooms.len()];
-            user.send_text(room, &format!("{name}{n}"), "storm").await;
-            if n % 7 == 0 {
-                super::topic(&alice, room, &format!("{name}{n}")).await;
-            }
-            if n % 20 == 19 && name == "b" {
-                super::does(user, room, "leave").await;
-                super::does(user, room, "join").await;
-            }
+    let over = Cell::new(false);
+    let write = async |seed: u64| {
+        let mut dice = Dice(seed);
+        for step in 0..100 {
+            let step = usize::try_from(seed).unwrap() * 1_000 + step;
+            act(&mut dice, &users, &rooms, step).await;
         }
     };
-    let done = std::cell::Cell::new(false);
-    let read = async {
-        while !done.get() {
-            let answer = carol.sync(&reader.query(30_000)).await;
-            reader.take(answer).await;
+    let writers = async {
+        tokio::join!(write(1), write(2), write(3), write(4));
+        over.set(true);
+        // Whatever the readers wait for now, this ends it.
+        for user in &users {
+            let path = format!("user/{}/account_data/over", encode(&user.user_id));
+            user.put(&path, json!({})).await.expect_ok();
         }
     };
-    let write = async {
-        tokio::join!(send(&alice, "a"), send(&bob, "b"));
-        done.set(true);
-        // Whatever the reader waits for now, this ends it.
-        alice.send_text(&rooms[0], "end", "end").await;
-    };
-    tokio::join!(read, write);
-    let answer = carol.sync(&reader.query(0)).await;
-    reader.take(answer).await;
-    reader.check("the storm").await;
+    let readers = devices.iter_mut().map(|device| device.follow(&over));
+    tokio::join!(futures_util::future::join_all(readers), writers);
+    for device in &mut devices {
+        device.catch_up("all at once").await;
+    }
 }

@@ -17,7 +17,7 @@ use super::events::{FROM_THE_START, legacy_request};
 use crate::{
     CompiledFilter, SyncError, SyncService,
     index::Standing,
-    sections::receipt_event,
+    sections::{OfRooms, receipt_event},
     service::{Present, Reading},
 };
 
@@ -45,6 +45,9 @@ pub struct InitialRoom {
     pub membership: Option<MembershipState>,
     /// `public` if it is in the directory, else `private`.
     pub visibility: &'static str,
+    /// For an invite: the event that invites.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invite: Option<Box<RawValue>>,
     /// Its last events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<MessagesChunk>,
@@ -77,7 +80,8 @@ pub struct InitialSync {
 }
 
 impl SyncService {
-    /// Everything: all rooms with their state and last events.
+    /// Everything: all rooms with their state and last events; with `archived`, also those that
+    /// the user has left.
     ///
     /// # Errors
     ///
@@ -87,6 +91,7 @@ impl SyncService {
         user_id: &UserId,
         device_id: &DeviceId,
         limit: Option<u64>,
+        archived: bool,
     ) -> Result<InitialSync, SyncError> {
         let request = legacy_request(user_id, device_id);
         // In memory first, so that their own presence is part of the answer.
@@ -117,6 +122,9 @@ impl SyncService {
             room.membership = Some(standing.membership);
             room.account_data = of_rooms.remove(&room_id).unwrap_or_default();
             rooms.push(room);
+        }
+        if archived {
+            rooms.extend(self.archived(&reading, &mut of_rooms, limit).await?);
         }
         Ok(InitialSync {
             end: self.inner.parts.tokens.sync(user_id, reading.upto),
@@ -149,10 +157,11 @@ impl SyncService {
             .members
             .membership(room_id, user_id)
             .await?;
-        let upto = match &standing {
-            Some(standing) if standing.membership == MembershipState::Join => now,
-            Some(standing) if history.has_joined() && !standing.forgotten => standing.position,
+        let upto = match (&standing, history.departed_by(now)) {
+            (Some(standing), _) if standing.membership == MembershipState::Join => now,
             _ if history.visibility_at(now) == &HistoryVisibility::WorldReadable => now,
+            // Whatever became of them since: what they may know ends where they were last joined.
+            (Some(standing), Some(departed)) if !standing.forgotten => departed,
             _ => return Err(SyncError::NotInRoom),
         };
         let limit = limit.unwrap_or(16).min(MAX_LIMIT);
@@ -230,6 +239,7 @@ impl SyncService {
         Ok(InitialRoom {
             room_id: room_id.to_owned(),
             membership: None,
+            invite: None,
             visibility: self.visibility(room_id).await?,
             messages: Some(MessagesChunk {
                 chunk: self.render_initial(reading, &events, history).await?,
@@ -266,6 +276,34 @@ impl SyncService {
             .collect::<Result<_, _>>()?)
     }
 
+    /// Rooms that the user was in and has left, as they were then.
+    async fn archived(
+        &self,
+        reading: &Reading<'_>,
+        account_data: &mut OfRooms,
+        limit: u64,
+    ) -> Result<Vec<InitialRoom>, SyncError> {
+        let user_id = &reading.user.user_id;
+        let members = &self.inner.parts.members;
+        let left = members
+            .left_rooms(user_id, FROM_THE_START, reading.upto.position)
+            .await?;
+        let mut rooms = Vec::new();
+        for row in left {
+            let history = reading.full_history(&row.room_id).await?;
+            let Some(departed) = history.departed_by(row.position) else {
+                continue;
+            };
+            let mut room = self
+                .initial_room(reading, &row.room_id, &history, departed, limit)
+                .await?;
+            room.membership = Some(row.membership);
+            room.account_data = account_data.remove(&row.room_id).unwrap_or_default();
+            rooms.push(room);
+        }
+        Ok(rooms)
+    }
+
     /// A room that the user is invited to or has knocked on.
     async fn outside(
         &self,
@@ -273,9 +311,14 @@ impl SyncService {
         room_id: &RoomId,
         standing: &Standing,
     ) -> Result<InitialRoom, SyncError> {
+        let invite = match standing.membership {
+            MembershipState::Invite => self.invite(reading, room_id, standing).await?,
+            _ => None,
+        };
         Ok(InitialRoom {
             room_id: room_id.to_owned(),
             membership: None,
+            invite,
             visibility: self.visibility(room_id).await?,
             messages: None,
             state: Some(reading.stripped_state(room_id, standing).await?.events),
@@ -283,6 +326,23 @@ impl SyncService {
             presence: None,
             receipts: None,
         })
+    }
+
+    async fn invite(
+        &self,
+        reading: &Reading<'_>,
+        room_id: &RoomId,
+        standing: &Standing,
+    ) -> Result<Option<Box<RawValue>>, SyncError> {
+        let user_id = &reading.user.user_id;
+        let key = ("m.room.member".to_owned(), user_id.to_string());
+        let state = &self.inner.parts.state;
+        let found = state
+            .state_entries_at(room_id, standing.position, vec![key])
+            .await?;
+        let history = VisibilityHistory::new(user_id, &[], &found);
+        let rendered = self.render_initial(reading, &found, &history).await?;
+        Ok(rendered.into_iter().next())
     }
 
     async fn visibility(&self, room_id: &RoomId) -> Result<&'static str, SyncError> {

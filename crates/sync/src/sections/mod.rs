@@ -16,7 +16,10 @@ use greenroom_storage::AccountDataEntry;
 use ruma::{OwnedRoomId, OwnedUserId, events::room::member::MembershipState};
 use serde_json::value::RawValue;
 
-pub(crate) use self::ephemeral::{receipt_event, typing_event};
+pub(crate) use self::{
+    account_data::OfRooms,
+    ephemeral::{receipt_event, typing_event},
+};
 use crate::{
     EventList, SyncAnswer, SyncError,
     answer::RoomsAnswer,

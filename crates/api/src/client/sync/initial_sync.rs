@@ -9,6 +9,8 @@ use crate::{ApiError, JsonAnswer, Query, Requester, client::rooms::Limit};
 #[derive(Deserialize)]
 pub(super) struct Params {
     limit: Option<Limit>,
+    #[serde(default)]
+    archived: bool,
 }
 
 pub(super) async fn handle(
@@ -18,7 +20,12 @@ pub(super) async fn handle(
 ) -> Result<JsonAnswer<InitialSync>, ApiError> {
     let limit = Limit::of(params.limit);
     let answer = sync
-        .initial_sync(&requester.user_id, &requester.device_id, limit)
+        .initial_sync(
+            &requester.user_id,
+            &requester.device_id,
+            limit,
+            params.archived,
+        )
         .await?;
     Ok(JsonAnswer(answer))
 }
