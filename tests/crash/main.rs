@@ -9,6 +9,8 @@
 //! `GREENROOM_CRASH_KILLS` is how many times the server is killed, as in
 //! `GREENROOM_CRASH_KILLS=200 tests/run crash`; `GREENROOM_CRASH_SEED` repeats the choices of a
 //! run, whose seed is printed. What the machine does between two choices is not repeated.
+//! `GREENROOM_CRASH_OUTAGES` is how many times PostgreSQL is stopped and `GREENROOM_CRASH_FILLS` how
+//! many times the disk is filled; `GREENROOM_CRASH_NO_MOUNT=1` is for where no disk can be mounted.
 //!
 //! A killed process leaves its written pages to the system. That what was acknowledged is also on
 //! the disk, should the power fail, is for the settings of the database and not tested here.
