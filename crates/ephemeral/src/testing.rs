@@ -123,6 +123,15 @@ impl MemberStore for MemoryMembers {
         Ok(Vec::new())
     }
 
+    async fn forgotten_rooms(
+        &self,
+        _user_id: &UserId,
+        _after: StreamPosition,
+        _upto: StreamPosition,
+    ) -> Result<Vec<RoomMembership>> {
+        Ok(Vec::new())
+    }
+
     async fn membership(
         &self,
         room_id: &RoomId,

@@ -57,6 +57,34 @@ fn words(memberships: &[MembershipState]) -> Vec<String> {
         .collect()
 }
 
+/// Rooms that a user has left between the positions: those they have forgotten, or the others.
+async fn left_rooms(
+    db: &Db,
+    user_id: &UserId,
+    after: StreamPosition,
+    upto: StreamPosition,
+    forgotten: bool,
+) -> Result<Vec<RoomMembership>, StorageError> {
+    let user_id = user_id.to_owned();
+    db.read(move |conn| {
+        let rows: Vec<MembershipRow> = memberships::table
+            .filter(memberships::user_id.eq(user_id.as_str()))
+            .filter(
+                memberships::membership
+                    .eq_any(words(&[MembershipState::Leave, MembershipState::Ban])),
+            )
+            .filter(memberships::position.gt(after.0))
+            .filter(memberships::position.le(upto.0))
+            .filter(memberships::forgotten.eq(forgotten))
+            .order(memberships::position.asc())
+            .select(COLUMNS)
+            .load(conn)
+            .map_err(StorageError::from_diesel)?;
+        rows.into_iter().map(room_membership).collect()
+    })
+    .await
+}
+
 #[async_trait]
 impl MemberStore for Db {
     async fn rooms_of(
@@ -85,24 +113,16 @@ impl MemberStore for Db {
         after: StreamPosition,
         upto: StreamPosition,
     ) -> Result<Vec<RoomMembership>, StorageError> {
-        let user_id = user_id.to_owned();
-        self.read(move |conn| {
-            let rows: Vec<MembershipRow> = memberships::table
-                .filter(memberships::user_id.eq(user_id.as_str()))
-                .filter(
-                    memberships::membership
-                        .eq_any(words(&[MembershipState::Leave, MembershipState::Ban])),
-                )
-                .filter(memberships::position.gt(after.0))
-                .filter(memberships::position.le(upto.0))
-                .filter(memberships::forgotten.eq(false))
-                .order(memberships::position.asc())
-                .select(COLUMNS)
-                .load(conn)
-                .map_err(StorageError::from_diesel)?;
-            rows.into_iter().map(room_membership).collect()
-        })
-        .await
+        left_rooms(self, user_id, after, upto, false).await
+    }
+
+    async fn forgotten_rooms(
+        &self,
+        user_id: &UserId,
+        after: StreamPosition,
+        upto: StreamPosition,
+    ) -> Result<Vec<RoomMembership>, StorageError> {
+        left_rooms(self, user_id, after, upto, true).await
     }
 
     async fn membership(

@@ -59,8 +59,18 @@ pub trait MemberStore: Send + Sync {
         memberships: &[MembershipState],
     ) -> Result<Vec<RoomMembership>, StorageError>;
 
-    /// Rooms that the user left or was banned from after `after` and not after `upto`.
+    /// Rooms that the user left or was banned from after `after` and not after `upto`, forgotten
+    /// ones left out.
     async fn left_rooms(
+        &self,
+        user_id: &UserId,
+        after: StreamPosition,
+        upto: StreamPosition,
+    ) -> Result<Vec<RoomMembership>, StorageError>;
+
+    /// The forgotten ones among the rooms that the user left or was banned from after `after` and
+    /// not after `upto`: a device that does not know of the leaving has to be told.
+    async fn forgotten_rooms(
         &self,
         user_id: &UserId,
         after: StreamPosition,

@@ -90,6 +90,15 @@ impl MemberStore for Script {
         Ok(later.collect())
     }
 
+    async fn forgotten_rooms(
+        &self,
+        _user_id: &UserId,
+        _after: StreamPosition,
+        _upto: StreamPosition,
+    ) -> Result<Vec<RoomMembership>> {
+        Ok(Vec::new())
+    }
+
     async fn membership(&self, _: &RoomId, _: &UserId) -> Result<Option<RoomMembership>> {
         Ok(None)
     }

@@ -152,15 +152,25 @@ async fn declining_to_come_back_tells_nothing_new() {
 }
 
 #[tokio::test]
-async fn a_room_that_was_forgotten_is_gone() {
+async fn a_room_that_was_forgotten_is_gone_and_ones_other_devices_learn_of_it() {
     let server = shared_server().await;
     let alice = server.register("alice").await;
+    let other = server.login(&alice.user_id).await;
     let room = alice.create_public_room().await;
+    let token = other.now().await;
     does(&alice, &room, "leave").await;
     does(&alice, &room, "forget").await;
     let filter = json!({"room": {"include_leave": true}});
     let answer = filtered(&alice, &filter, "").await;
     assert!(answer["rooms"].is_null(), "{answer}");
+    let answer = other.sync(&since(&token)).await;
+    let section = &answer["rooms"]["leave"][&room];
+    let timeline = events(&section["timeline"]);
+    assert_eq!(timeline.len(), 1, "{answer}");
+    assert_eq!(timeline[0]["content"]["membership"], "leave", "{answer}");
+    assert!(events(&section["state"]).is_empty(), "{answer}");
+    let nothing = other.sync(&since(&next(&answer))).await;
+    assert!(nothing["rooms"].is_null(), "{nothing}");
 }
 
 #[tokio::test]

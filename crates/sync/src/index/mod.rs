@@ -127,7 +127,12 @@ impl Index {
         ];
         let rows = self.members.rooms_of(&user.user_id, &wanted).await?;
         // Who left after `now` is no longer in the rows, and its observer may come later.
-        let left = self.members.left_rooms(&user.user_id, now, END).await?;
+        let mut left = self.members.left_rooms(&user.user_id, now, END).await?;
+        left.extend(
+            self.members
+                .forgotten_rooms(&user.user_id, now, END)
+                .await?,
+        );
         if let Some(newest) = left.iter().map(|row| row.position).max() {
             user.membership_changed(newest);
         }

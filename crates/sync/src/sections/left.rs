@@ -27,9 +27,13 @@ impl Reading<'_> {
         }
         let from = if all { StreamPosition::START } else { after };
         let members = &self.service.parts.members;
-        let rooms = members
-            .left_rooms(&self.user.user_id, from, self.upto.position)
-            .await?;
+        let upto = self.upto.position;
+        let user_id = &self.user.user_id;
+        let mut rooms = members.left_rooms(user_id, from, upto).await?;
+        if self.since.is_some() {
+            // Forgotten on one device, and perhaps not yet left on this one.
+            rooms.extend(members.forgotten_rooms(user_id, after, upto).await?);
+        }
         for room in rooms {
             if self.filter.rooms.allows_room(&room.room_id) {
                 let data = account_data.get(&room.room_id).cloned().unwrap_or_default();
@@ -54,7 +58,7 @@ impl Reading<'_> {
         // it once: what they may know ends where they were last joined.
         let departed = history
             .departed_by(left_at)
-            .filter(|departed| all || *departed > after);
+            .filter(|departed| !room.forgotten && (all || *departed > after));
         let was_in = history.membership_at(after) == &MembershipState::Join;
         let known = match was_in && !self.request.full_state {
             true => Known::Upto(after),
