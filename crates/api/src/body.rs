@@ -163,7 +163,7 @@ fn not_json(error: &serde_json::Error) -> ApiError {
 
 /// The answer to JSON that is not of the shape that was asked for.
 ///
-/// Its syntax was checked before: what serde_json still counts as a mistake of syntax is a number
+/// Its syntax was checked before: what `serde_json` still counts as a mistake of syntax is a number
 /// that no type holds, or nesting in a place where there is nothing to nest.
 pub(crate) fn wrong_json(error: &serde_json::Error) -> ApiError {
     let text = wrong_shape(&error.to_string());
