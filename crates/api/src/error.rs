@@ -264,7 +264,7 @@ impl From<StorageError> for ApiError {
         match error {
             StorageError::Unavailable(_) => {
                 tracing::warn!(%error, "the database is unavailable");
-                Self::unavailable("The server's database cannot be reached. Try again soon.")
+                Self::unavailable("The server's database is not available now. Try again soon.")
             }
             StorageError::Overloaded => {
                 Self::unavailable("The server is too busy to do this now. Try again soon.")
