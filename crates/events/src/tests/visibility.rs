@@ -1,4 +1,4 @@
-use greenroom_model::StoredEvent;
+use greenroom_model::{StoredEvent, StreamPosition};
 use ruma::{
     events::room::{history_visibility::HistoryVisibility, member::MembershipState},
     user_id,
@@ -327,4 +327,43 @@ fn a_history_tells_membership_and_visibility_at_any_position() {
     assert_eq!(*history.visibility_at(At(30)), HistoryVisibility::Joined);
     assert!(history.has_joined());
     assert!(!self::history(&[], &members(&[(1, "invite")])).has_joined());
+}
+
+#[test]
+fn a_history_tells_where_its_reader_was_last_joined() {
+    let steps = members(&[
+        (2, "invite"),
+        (3, "join"),
+        (4, "join"),
+        (6, "leave"),
+        (8, "invite"),
+        (9, "leave"),
+        (12, "join"),
+    ]);
+    let history = history(&[], &steps);
+    let departed = |upto| {
+        let departed = history.departed_by(StreamPosition(upto));
+        departed.map(|position| position.0)
+    };
+    assert_eq!(departed(1), None);
+    assert_eq!(departed(5), None, "joined");
+    for upto in [6, 7, 8, 9, 11] {
+        assert_eq!(departed(upto), Some(6), "declining is not leaving: {upto}");
+    }
+    assert_eq!(departed(12), None, "joined again");
+    assert!(!history.has_joined_by(StreamPosition(2)));
+    assert!(history.has_joined_by(StreamPosition(3)));
+    assert!(history.has_joined_by(StreamPosition(9)));
+}
+
+#[test]
+fn one_event_may_be_seen_whatever_the_rules_say() {
+    let steps = members(&[(2, "invite"), (5, "leave")]);
+    let history = history(&[visibility(1, "joined")], &steps);
+    let leaving = member(5, "leave");
+    assert!(!history.allows(&leaving));
+    let history = history.and_event_at(StreamPosition(5));
+    assert!(history.allows(&leaving));
+    assert!(!history.allows(&event(4)));
+    assert!(!history.allows(&event(6)));
 }
