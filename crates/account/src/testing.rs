@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use greenroom_model::StreamPosition;
 use greenroom_storage::{
     AccountDataEntry, AccountDataStore, Member, MemberCounts, MemberStore, Profile, ProfileStore,
-    RoomMembership, StorageError,
+    RoomMembership, RoomSummary, StorageError,
 };
 use parking_lot::Mutex;
 use ruma::{
@@ -247,6 +247,10 @@ impl MemberStore for MemoryMembers {
 
     async fn heroes(&self, _room_id: &RoomId, _reader: &UserId) -> Result<Vec<OwnedUserId>> {
         Ok(Vec::new())
+    }
+
+    async fn room_summary(&self, _room_id: &RoomId, _reader: &UserId) -> Result<RoomSummary> {
+        Ok(RoomSummary::default())
     }
 
     async fn share_room(&self, _one: &UserId, _other: &UserId) -> Result<bool> {

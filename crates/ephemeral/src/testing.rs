@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use greenroom_model::{StoredEvent, StreamPosition};
 use greenroom_storage::{
     Direction, Member, MemberCounts, MemberStore, Receipt, ReceiptStore, RoomMembership,
-    StorageError, TimelineStore,
+    RoomSummary, StorageError, TimelineStore,
 };
 use greenroom_stream::{Change, ChangeObserver, ChangeStream, EphemeralChange};
 use parking_lot::Mutex;
@@ -158,6 +158,10 @@ impl MemberStore for MemoryMembers {
 
     async fn heroes(&self, _room_id: &RoomId, _reader: &UserId) -> Result<Vec<OwnedUserId>> {
         Ok(Vec::new())
+    }
+
+    async fn room_summary(&self, _room_id: &RoomId, _reader: &UserId) -> Result<RoomSummary> {
+        Ok(RoomSummary::default())
     }
 
     async fn share_room(&self, one: &UserId, other: &UserId) -> Result<bool> {

@@ -3,13 +3,15 @@
 use async_trait::async_trait;
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl};
 use greenroom_model::StreamPosition;
-use greenroom_storage::{Member, MemberCounts, MemberStore, RoomMembership, StorageError};
+use greenroom_storage::{
+    Member, MemberCounts, MemberStore, RoomMembership, RoomSummary, StorageError,
+};
 use greenroom_stream::ChangeKind;
 use ruma::{OwnedUserId, RoomId, UserId, events::room::member::MembershipState};
 
 use crate::{
     Db,
-    connection::FromDiesel,
+    connection::{AnyConnection, FromDiesel},
     rows::{id, ms, ts},
     schema::{memberships, rooms},
     text::unpack,
@@ -185,20 +187,7 @@ impl MemberStore for Db {
 
     async fn member_counts(&self, room_id: &RoomId) -> Result<MemberCounts, StorageError> {
         let room_id = room_id.to_owned();
-        self.read(move |conn| {
-            let counts: Option<(i64, i64)> = rooms::table
-                .find(room_id.as_str())
-                .select((rooms::joined_members, rooms::invited_members))
-                .first(conn)
-                .optional()
-                .map_err(StorageError::from_diesel)?;
-            let (joined, invited) = counts.unwrap_or_default();
-            Ok(MemberCounts {
-                joined: ms(joined),
-                invited: ms(invited),
-            })
-        })
-        .await
+        self.read(move |conn| Ok(counted(conn, &room_id)?.0)).await
     }
 
     async fn heroes(
@@ -207,36 +196,22 @@ impl MemberStore for Db {
         reader: &UserId,
     ) -> Result<Vec<OwnedUserId>, StorageError> {
         let (room_id, reader) = (room_id.to_owned(), reader.to_owned());
+        self.read(move |conn| heroes(conn, &room_id, &reader)).await
+    }
+
+    async fn room_summary(
+        &self,
+        room_id: &RoomId,
+        reader: &UserId,
+    ) -> Result<RoomSummary, StorageError> {
+        let (room_id, reader) = (room_id.to_owned(), reader.to_owned());
         self.read(move |conn| {
-            let present = [MembershipState::Join, MembershipState::Invite];
-            let gone = [MembershipState::Leave, MembershipState::Ban];
-            for kind in [present, gone] {
-                // One more than needed, because the reader may be among them. A range per
-                // membership keeps it to the index, however many members there are.
-                let mut found: Vec<(i64, String)> = Vec::new();
-                for membership in kind {
-                    found.extend(
-                        memberships::table
-                            .filter(memberships::room_id.eq(room_id.as_str()))
-                            .filter(memberships::membership.eq(membership.as_str()))
-                            .order(memberships::position.asc())
-                            .limit(ts(HEROES as u64 + 1))
-                            .select((memberships::position, memberships::user_id))
-                            .load::<(i64, String)>(conn)
-                            .map_err(StorageError::from_diesel)?,
-                    );
-                }
-                found.sort();
-                found.retain(|(_, user_id)| user_id != reader.as_str());
-                if !found.is_empty() {
-                    return found
-                        .into_iter()
-                        .take(HEROES)
-                        .map(|(_, user_id)| id(user_id, "user ID"))
-                        .collect();
-                }
-            }
-            Ok(Vec::new())
+            let (counts, is_named) = counted(conn, &room_id)?;
+            let heroes = match is_named {
+                true => None,
+                false => Some(heroes(conn, &room_id, &reader)?),
+            };
+            Ok(RoomSummary { counts, heroes })
         })
         .await
     }
@@ -281,4 +256,64 @@ impl MemberStore for Db {
         })
         .await
     }
+}
+
+/// How many are in a room, and whether it has a name or canonical alias.
+fn counted(
+    conn: &mut AnyConnection,
+    room_id: &RoomId,
+) -> Result<(MemberCounts, bool), StorageError> {
+    let row: Option<(i64, i64, Option<String>, Option<String>)> = rooms::table
+        .find(room_id.as_str())
+        .select((
+            rooms::joined_members,
+            rooms::invited_members,
+            rooms::name,
+            rooms::canonical_alias,
+        ))
+        .first(conn)
+        .optional()
+        .map_err(StorageError::from_diesel)?;
+    let (joined, invited, name, alias) = row.unwrap_or_default();
+    let counts = MemberCounts {
+        joined: ms(joined),
+        invited: ms(invited),
+    };
+    Ok((counts, name.is_some() || alias.is_some()))
+}
+
+fn heroes(
+    conn: &mut AnyConnection,
+    room_id: &RoomId,
+    reader: &UserId,
+) -> Result<Vec<OwnedUserId>, StorageError> {
+    let present = [MembershipState::Join, MembershipState::Invite];
+    let gone = [MembershipState::Leave, MembershipState::Ban];
+    for kind in [present, gone] {
+        // One more than needed, because the reader may be among them. A range per membership
+        // keeps it to the index, however many members there are.
+        let mut found: Vec<(i64, String)> = Vec::new();
+        for membership in kind {
+            found.extend(
+                memberships::table
+                    .filter(memberships::room_id.eq(room_id.as_str()))
+                    .filter(memberships::membership.eq(membership.as_str()))
+                    .order(memberships::position.asc())
+                    .limit(ts(HEROES as u64 + 1))
+                    .select((memberships::position, memberships::user_id))
+                    .load::<(i64, String)>(conn)
+                    .map_err(StorageError::from_diesel)?,
+            );
+        }
+        found.sort();
+        found.retain(|(_, user_id)| user_id != reader.as_str());
+        if !found.is_empty() {
+            return found
+                .into_iter()
+                .take(HEROES)
+                .map(|(_, user_id)| id(user_id, "user ID"))
+                .collect();
+        }
+    }
+    Ok(Vec::new())
 }

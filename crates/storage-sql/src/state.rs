@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use diesel::{ExpressionMethods, JoinOnDsl, QueryDsl, RunQueryDsl, SelectableHelper};
 use greenroom_model::{StateKey, StoredEvent, StreamPosition};
 use greenroom_storage::{StateStore, StorageError};
-use ruma::RoomId;
+use ruma::{RoomId, UserId};
 
 use crate::{
     Db,
@@ -161,18 +161,40 @@ impl StateStore for Db {
         key: StateKey,
     ) -> Result<Vec<StoredEvent>, StorageError> {
         let room_id = room_id.to_owned();
+        self.read(move |conn| history(conn, room_id.as_str(), &key.0, &key.1))
+            .await
+    }
+
+    async fn reader_history(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+    ) -> Result<(Vec<StoredEvent>, Vec<StoredEvent>), StorageError> {
+        let (room_id, user_id) = (room_id.to_owned(), user_id.to_owned());
         self.read(move |conn| {
-            let rows: Vec<EventRow> = room_state::table
-                .inner_join(events::table.on(events::position.eq(room_state::event_position)))
-                .filter(room_state::room_id.eq(room_id.as_str()))
-                .filter(room_state::event_type.eq(pack(&key.0)))
-                .filter(room_state::state_key.eq(pack(&key.1)))
-                .order(room_state::position.asc())
-                .select(EventRow::as_select())
-                .load(conn)
-                .map_err(StorageError::from_diesel)?;
-            stored(rows)
+            let visibility = history(conn, room_id.as_str(), "m.room.history_visibility", "")?;
+            let memberships = history(conn, room_id.as_str(), MEMBER, user_id.as_str())?;
+            Ok((visibility, memberships))
         })
         .await
     }
+}
+
+/// Every event a place has held, oldest first.
+fn history(
+    conn: &mut AnyConnection,
+    room_id: &str,
+    event_type: &str,
+    state_key: &str,
+) -> Result<Vec<StoredEvent>, StorageError> {
+    let rows: Vec<EventRow> = room_state::table
+        .inner_join(events::table.on(events::position.eq(room_state::event_position)))
+        .filter(room_state::room_id.eq(room_id))
+        .filter(room_state::event_type.eq(pack(event_type)))
+        .filter(room_state::state_key.eq(pack(state_key)))
+        .order(room_state::position.asc())
+        .select(EventRow::as_select())
+        .load(conn)
+        .map_err(StorageError::from_diesel)?;
+    stored(rows)
 }

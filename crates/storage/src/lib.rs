@@ -24,7 +24,7 @@ pub use devices::{Device, DeviceStore, NewSession, Refresh, Session, TokenHash};
 pub use directory::{DirectoryStore, PublicRoom, PublicRoomsPage, PublicRoomsQuery};
 pub use error::StorageError;
 pub use filters::FilterStore;
-pub use members::{Member, MemberCounts, MemberStore, RoomMembership};
+pub use members::{Member, MemberCounts, MemberStore, RoomMembership, RoomSummary};
 pub use profiles::{Profile, ProfileStore};
 pub use receipts::{Receipt, ReceiptStore};
 pub use rooms::{Append, Appended, Committed, NewRoom, RedactedEvent, RoomHeadRow, RoomStore};

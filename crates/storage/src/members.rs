@@ -49,6 +49,16 @@ pub struct MemberCounts {
     pub invited: u64,
 }
 
+/// What a room is named after and how many are in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomSummary {
+    /// How many are joined and invited.
+    pub counts: MemberCounts,
+    /// The room's heroes, as of [`MemberStore::heroes`]; `None` if it has a name or a canonical
+    /// alias of its own.
+    pub heroes: Option<Vec<OwnedUserId>>,
+}
+
 /// Who is in which room now.
 #[async_trait]
 pub trait MemberStore: Send + Sync {
@@ -104,6 +114,13 @@ pub trait MemberStore: Send + Sync {
         room_id: &RoomId,
         reader: &UserId,
     ) -> Result<Vec<OwnedUserId>, StorageError>;
+
+    /// How to name and count a room, in one question.
+    async fn room_summary(
+        &self,
+        room_id: &RoomId,
+        reader: &UserId,
+    ) -> Result<RoomSummary, StorageError>;
 
     /// Whether two users are joined to a common room.
     async fn share_room(&self, one: &UserId, other: &UserId) -> Result<bool, StorageError>;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use greenroom_model::{StateKey, StoredEvent, StreamPosition};
-use ruma::{OwnedEventId, RoomId};
+use ruma::{OwnedEventId, RoomId, UserId};
 
 use crate::StorageError;
 
@@ -50,6 +50,14 @@ pub trait StateStore: Send + Sync {
         after: StreamPosition,
         upto: StreamPosition,
     ) -> Result<Vec<StoredEvent>, StorageError>;
+
+    /// What decides over what a user may see of a room, in one question: every event that its
+    /// history visibility has held, and every member event of the user's, oldest first.
+    async fn reader_history(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+    ) -> Result<(Vec<StoredEvent>, Vec<StoredEvent>), StorageError>;
 
     /// Every event a place has held, oldest first, with its content as it reads now.
     async fn state_history(

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use greenroom_model::{StoredEvent, StreamPosition};
 use greenroom_storage::{
-    Direction, Member, MemberCounts, MemberStore, RoomMembership, StorageError, TimelineStore,
+    Direction, Member, MemberCounts, MemberStore, RoomMembership, RoomSummary, StorageError,
+    TimelineStore,
 };
 use parking_lot::Mutex;
 use ruma::{
@@ -113,6 +114,10 @@ impl MemberStore for Script {
 
     async fn heroes(&self, _: &RoomId, _: &UserId) -> Result<Vec<OwnedUserId>> {
         Ok(Vec::new())
+    }
+
+    async fn room_summary(&self, _: &RoomId, _: &UserId) -> Result<RoomSummary> {
+        Ok(RoomSummary::default())
     }
 
     async fn share_room(&self, _: &UserId, _: &UserId) -> Result<bool> {

@@ -53,13 +53,7 @@ impl Rooms {
         room_id: &RoomId,
         user_id: &UserId,
     ) -> Result<VisibilityHistory, RoomError> {
-        let state = &self.parts().state;
-        let visibility = ("m.room.history_visibility".to_owned(), String::new());
-        let membership = ("m.room.member".to_owned(), user_id.to_string());
-        let (visibility, memberships) = futures_util::try_join!(
-            state.state_history(room_id, visibility),
-            state.state_history(room_id, membership),
-        )?;
+        let (visibility, memberships) = self.parts().state.reader_history(room_id, user_id).await?;
         Ok(VisibilityHistory::new(user_id, &visibility, &memberships))
     }
 

@@ -5,6 +5,7 @@
 //! by committed changes. Changes that come while a user is read are told from older rows by their
 //! positions, so the order in which the two arrive does not matter.
 
+mod facts;
 mod observer;
 mod room;
 #[cfg(test)]
@@ -31,7 +32,7 @@ use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId, events::room::member::Membe
 
 pub(crate) use self::{
     observer::IndexObserver,
-    room::{Room, TailEvent},
+    room::{Room, TailEvent, Whole},
     user::{Standing, User},
 };
 use crate::hub::HubHandle;

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -70,6 +70,33 @@ impl Tail {
     }
 }
 
+/// The most events of a room's state that are kept in memory.
+const STATE_EVENTS: usize = 64;
+
+/// A room's whole state, kept for the next client who begins with it.
+#[derive(Debug)]
+struct CachedState {
+    /// It has been so from here on.
+    from: StreamPosition,
+    events: Vec<Arc<TailEvent>>,
+}
+
+/// Which parts of a state are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Whole {
+    /// All of it.
+    State,
+    /// All but the member events.
+    StateWithoutMembers,
+}
+
+/// Editions are never used twice, so that a room that comes into memory again has none of the
+/// facts that were known of it before.
+fn next_edition() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 /// A room that somebody listens to.
 #[derive(Debug)]
 pub(crate) struct Room {
@@ -77,6 +104,10 @@ pub(crate) struct Room {
     newest_event: AtomicI64,
     newest_receipt: AtomicI64,
     tail: Mutex<Tail>,
+    /// Another one when the state changes, or an event loses its content: what was read before is
+    /// old then.
+    edition: AtomicU64,
+    state: Mutex<HashMap<Whole, CachedState>>,
     listeners: Mutex<HashMap<OwnedUserId, Arc<User>>>,
     /// Those who follow the room for the length of a request without being in it, and how often.
     peekers: Mutex<HashMap<OwnedUserId, (Arc<User>, usize)>>,
@@ -89,6 +120,8 @@ impl Room {
             newest_event: AtomicI64::new(0),
             newest_receipt: AtomicI64::new(0),
             tail: Mutex::default(),
+            edition: AtomicU64::new(next_edition()),
+            state: Mutex::default(),
             listeners: Mutex::default(),
             peekers: Mutex::default(),
         }
@@ -106,6 +139,9 @@ impl Room {
 
     /// Takes in a committed event.
     pub(super) fn push(&self, event: &Arc<StoredEvent>) {
+        if event.state_key.is_some() {
+            self.new_edition();
+        }
         self.tail.lock().push(Arc::clone(event));
         self.newest_event
             .fetch_max(event.position.0, Ordering::AcqRel);
@@ -113,6 +149,7 @@ impl Room {
 
     /// Replaces an event that has lost its content.
     pub(super) fn replace(&self, event: &Arc<StoredEvent>) {
+        self.new_edition();
         let mut tail = self.tail.lock();
         let found = tail
             .events
@@ -150,6 +187,75 @@ impl Room {
         let within =
             |tail: &&Arc<TailEvent>| tail.event.position > after && tail.event.position <= upto;
         Some(tail.events.iter().filter(within).cloned().collect())
+    }
+
+    fn new_edition(&self) {
+        let mut state = self.state.lock();
+        self.edition.store(next_edition(), Ordering::Release);
+        state.clear();
+    }
+
+    /// To be asked before something is read that is to be kept here.
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Acquire)
+    }
+
+    /// The events that memory has, not after `upto`, oldest first. There may be older ones.
+    pub(crate) fn newest_events(&self, upto: StreamPosition) -> Vec<Arc<TailEvent>> {
+        let tail = self.tail.lock();
+        let within = |tail: &&Arc<TailEvent>| tail.event.position <= upto;
+        tail.events.iter().filter(within).cloned().collect()
+    }
+
+    /// Puts events from the database before those in memory. They are all that the room has from
+    /// the oldest of them to `upto`, newest first, and were read after `edition` was asked for.
+    pub(crate) fn keep_events(
+        &self,
+        edition: u64,
+        upto: StreamPosition,
+        newest_first: &[Arc<TailEvent>],
+    ) {
+        let mut tail = self.tail.lock();
+        if tail.complete_after.is_none_or(|from| from > upto) || self.edition() != edition {
+            return;
+        }
+        for event in newest_first {
+            let known = tail
+                .complete_after
+                .is_some_and(|from| event.event.position > from);
+            if known {
+                continue;
+            }
+            let bytes = tail.bytes + event.event.json.len();
+            if tail.events.len() >= TAIL_EVENTS || bytes > TAIL_BYTES {
+                return;
+            }
+            tail.bytes = bytes;
+            tail.events.push_front(Arc::clone(event));
+            tail.complete_after = Some(event.event.position.before());
+        }
+    }
+
+    /// The room's state at a position, if memory has it.
+    pub(crate) fn state(&self, whole: Whole, at: StreamPosition) -> Option<Vec<Arc<TailEvent>>> {
+        let state = self.state.lock();
+        let cached = state.get(&whole).filter(|cached| cached.from <= at)?;
+        Some(cached.events.clone())
+    }
+
+    /// Keeps the state that the room has now. It was read after `edition` was asked for.
+    pub(crate) fn keep_state(&self, whole: Whole, edition: u64, events: &[Arc<TailEvent>]) {
+        if events.len() > STATE_EVENTS {
+            return;
+        }
+        let from = events.iter().map(|tail| tail.event.position).max();
+        let mut state = self.state.lock();
+        // Under the lock that a new edition takes.
+        if self.edition() == edition {
+            let events = events.to_vec();
+            let from = from.unwrap_or_default();
+            state.insert(whole, CachedState { from, events });
+        }
     }
 
     pub(super) fn add_listener(&self, user: &Arc<User>) {

@@ -13,7 +13,7 @@ use greenroom_model::StreamPosition;
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, OwnedUserId, UserId, events::room::member::MembershipState};
 
-use super::Room;
+use super::{Room, facts::KnownFacts};
 
 /// What a user is in one room.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub(crate) struct User {
     pub(super) loading: tokio::sync::Mutex<()>,
     loaded: AtomicBool,
     rooms: Mutex<HashMap<OwnedRoomId, Standing>>,
+    /// What was read about those rooms.
+    pub(crate) facts: KnownFacts,
     newest_membership: AtomicI64,
     newest_account_data: AtomicI64,
     /// The numbers of the last changes of presence of those whom this user sees.
@@ -55,6 +57,7 @@ impl User {
             loading: tokio::sync::Mutex::new(()),
             loaded: AtomicBool::new(false),
             rooms: Mutex::default(),
+            facts: KnownFacts::default(),
             newest_membership: AtomicI64::new(0),
             newest_account_data: AtomicI64::new(0),
             presence: Mutex::default(),
@@ -119,6 +122,7 @@ impl User {
             MembershipState::Leave | MembershipState::Ban
         );
         if gone && self.is_loaded() {
+            self.facts.forget(&room_id);
             rooms.remove(&room_id);
         } else {
             rooms.insert(room_id, standing);

@@ -1,12 +1,18 @@
 //! A joined room with something new in it.
 
+use std::sync::Arc;
+
 use greenroom_events::VisibilityHistory;
 use greenroom_model::{StoredEvent, StreamPosition};
 use ruma::{OwnedUserId, RoomId, UserId, events::room::member::MembershipState};
 use serde_json::value::RawValue;
 
 use super::{Newcomers, listed, state::Known, timeline::Timeline};
-use crate::{EventList, JoinedRoom, Summary, SyncError, index::Room, service::Reading};
+use crate::{
+    EventList, JoinedRoom, Summary, SyncError,
+    index::{Room, TailEvent},
+    service::Reading,
+};
 
 impl Reading<'_> {
     /// Reads a joined room; `None` if there turns out to be nothing new.
@@ -20,7 +26,7 @@ impl Reading<'_> {
         let room_id = &room.room_id;
         let upto = self.upto.position;
         let since = self.after();
-        let history = self.history(room_id, joined_since).await?;
+        let history = self.history(room, joined_since).await?;
         // A room that was joined since the last answer is new to the client as a whole, unless
         // they only changed their name in it, which the join's own event then shows: memory may
         // only know the member event of a changed name.
@@ -39,7 +45,7 @@ impl Reading<'_> {
         // does not follow them in the room.
         timeline.limited |= is_new && !goes_on && history.has_joined_by(since);
         let summary = match self.summary_is_due(room_id, is_new, &timeline) {
-            true => Some(self.summary(room_id, upto).await?),
+            true => Some(self.summary(room).await?),
             false => None,
         };
         let heroes: &[OwnedUserId] = summary
@@ -50,12 +56,14 @@ impl Reading<'_> {
             true => Known::Nothing,
             false => Known::Upto(after),
         };
-        let state = self.state(room_id, known, &timeline, upto, heroes).await?;
+        let state = self
+            .state(room_id, Some(room), known, &timeline, upto, heroes)
+            .await?;
         if is_new {
             newcomers.extend(room.listeners().iter().map(|user| user.user_id.clone()));
         } else {
-            let events = timeline.events.iter().map(|tail| &*tail.event);
-            newcomers.extend(events.chain(&state).filter_map(joiner));
+            let events = timeline.events.iter().chain(&state);
+            newcomers.extend(events.filter_map(|tail| joiner(&tail.event)));
         }
         let account_data = match is_new && self.since.is_some() {
             true => self.all_data_of_room(room_id).await?,
@@ -93,11 +101,11 @@ impl Reading<'_> {
     /// State events as the client gets them.
     pub(super) async fn state_list(
         &self,
-        state: &[StoredEvent],
+        state: &[Arc<TailEvent>],
         history: &VisibilityHistory,
     ) -> Result<EventList, SyncError> {
         Ok(EventList {
-            events: self.render(state, history).await?,
+            events: self.render_tail(state, history).await?,
         })
     }
 
@@ -117,13 +125,24 @@ impl Reading<'_> {
     /// that is everything, and nothing need be read.
     async fn history(
         &self,
-        room_id: &RoomId,
+        room: &Room,
         joined_since: StreamPosition,
-    ) -> Result<VisibilityHistory, SyncError> {
+    ) -> Result<Arc<VisibilityHistory>, SyncError> {
         if self.since.is_some() && joined_since <= self.after() {
-            return Ok(VisibilityHistory::joined(&self.user.user_id));
+            return Ok(Arc::new(VisibilityHistory::joined(&self.user.user_id)));
         }
-        self.full_history(room_id).await
+        // What was asked before still holds if the room's state has not changed since.
+        let edition = room.edition();
+        if let Some(history) = self.user.facts.history(&room.room_id, edition) {
+            return Ok(history);
+        }
+        let history = Arc::new(self.full_history(&room.room_id).await?);
+        if room.edition() == edition {
+            self.user
+                .facts
+                .keep_history(&room.room_id, edition, Arc::clone(&history));
+        }
+        Ok(history)
     }
 
     /// All that a room's state has said about what the user may see.
@@ -132,10 +151,7 @@ impl Reading<'_> {
         room_id: &RoomId,
     ) -> Result<VisibilityHistory, SyncError> {
         let state = &self.service.parts.state;
-        let visibility = ("m.room.history_visibility".to_owned(), String::new());
-        let membership = ("m.room.member".to_owned(), self.user.user_id.to_string());
-        let visibility = state.state_history(room_id, visibility).await?;
-        let memberships = state.state_history(room_id, membership).await?;
+        let (visibility, memberships) = state.reader_history(room_id, &self.user.user_id).await?;
         Ok(VisibilityHistory::new(
             &self.user.user_id,
             &visibility,
@@ -144,24 +160,26 @@ impl Reading<'_> {
     }
 
     /// How to name and count a room.
-    async fn summary(&self, room_id: &RoomId, upto: StreamPosition) -> Result<Summary, SyncError> {
+    async fn summary(&self, room: &Room) -> Result<Summary, SyncError> {
+        let edition = room.edition();
+        if let Some(summary) = self.user.facts.summary(&room.room_id, edition) {
+            return Ok(summary);
+        }
         let members = &self.service.parts.members;
-        let counts = members.member_counts(room_id).await?;
-        let naming = ["m.room.name", "m.room.canonical_alias"]
-            .map(|event_type| (event_type.to_owned(), String::new()));
-        let state = &self.service.parts.state;
-        let named = state
-            .state_entries_at(room_id, upto, naming.to_vec())
+        let found = members
+            .room_summary(&room.room_id, &self.user.user_id)
             .await?;
-        let heroes = match named.iter().any(names_room) {
-            true => None,
-            false => Some(members.heroes(room_id, &self.user.user_id).await?),
+        let summary = Summary {
+            heroes: found.heroes,
+            joined_member_count: found.counts.joined,
+            invited_member_count: found.counts.invited,
         };
-        Ok(Summary {
-            heroes,
-            joined_member_count: counts.joined,
-            invited_member_count: counts.invited,
-        })
+        if room.edition() == edition {
+            self.user
+                .facts
+                .keep_summary(&room.room_id, edition, summary.clone());
+        }
+        Ok(summary)
     }
 }
 
@@ -187,23 +205,4 @@ fn joiner(event: &StoredEvent) -> Option<OwnedUserId> {
     let user_id = UserId::parse(event.state_key.as_deref()?).ok()?;
     let event: Event = serde_json::from_slice(&event.json).ok()?;
     (event.content.membership == MembershipState::Join).then_some(user_id)
-}
-
-/// Whether a name or canonical alias event says one.
-fn names_room(event: &StoredEvent) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Names {
-        name: Option<String>,
-        alias: Option<String>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Event {
-        content: Names,
-    }
-    serde_json::from_slice::<Event>(&event.json).is_ok_and(|event| {
-        [event.content.name, event.content.alias]
-            .into_iter()
-            .flatten()
-            .any(|name| !name.is_empty())
-    })
 }

@@ -78,7 +78,9 @@ impl Reading<'_> {
                 // The timeline may begin after the user had gone, with an invite that they declined.
                 let shown_from = timeline.start;
                 timeline.start = shown_from.min(departed);
-                let state = self.state(room_id, known, &timeline, departed, &[]).await?;
+                let state = self
+                    .state(room_id, None, known, &timeline, departed, &[])
+                    .await?;
                 timeline.start = shown_from;
                 state
             }

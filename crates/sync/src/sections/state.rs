@@ -1,12 +1,19 @@
 //! A room's state for a client: what it needs to understand the timeline, and no more.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use greenroom_model::{StateKey, StoredEvent, StreamPosition};
 use ruma::{OwnedUserId, RoomId};
 
 use super::timeline::Timeline;
-use crate::{SyncError, service::Reading};
+use crate::{
+    SyncError,
+    index::{Room, TailEvent, Whole},
+    service::Reading,
+};
 
 const MEMBER: &str = "m.room.member";
 
@@ -26,11 +33,12 @@ impl Reading<'_> {
     pub(super) async fn state(
         &self,
         room_id: &RoomId,
+        room: Option<&Room>,
         known: Known,
         timeline: &Timeline,
         upto: StreamPosition,
         heroes: &[OwnedUserId],
-    ) -> Result<Vec<StoredEvent>, SyncError> {
+    ) -> Result<Vec<Arc<TailEvent>>, SyncError> {
         if !self.filter.state.allows_room(room_id) {
             return Ok(Vec::new());
         }
@@ -40,10 +48,8 @@ impl Reading<'_> {
             timeline.start
         };
         let lazy = self.filter.state.lazy_load().is_some();
-        let store = &self.service.parts.state;
         let mut state = match known {
-            Known::Nothing if lazy => store.state_without_members_at(room_id, at).await?,
-            Known::Nothing => store.state_at(room_id, at, None).await?,
+            Known::Nothing => self.whole_state(room_id, room, lazy, at, upto).await?,
             Known::Upto(after) => {
                 self.changed_state(room_id, after, at, timeline, upto)
                     .await?
@@ -56,7 +62,41 @@ impl Reading<'_> {
             self.add_members(room_id, known, at, timeline, heroes, &mut state)
                 .await?;
         }
-        state.retain(|event| self.filter.state.allows(event));
+        state.retain(|tail| self.filter.state.allows(&tail.event));
+        Ok(state)
+    }
+
+    /// All of a room's state at a position, or all but its members: from memory, if it has not
+    /// changed since somebody else asked.
+    async fn whole_state(
+        &self,
+        room_id: &RoomId,
+        room: Option<&Room>,
+        lazy: bool,
+        at: StreamPosition,
+        upto: StreamPosition,
+    ) -> Result<Vec<Arc<TailEvent>>, SyncError> {
+        let whole = if lazy {
+            Whole::StateWithoutMembers
+        } else {
+            Whole::State
+        };
+        if let Some(state) = room.and_then(|room| room.state(whole, at)) {
+            return Ok(state);
+        }
+        let edition = room.map(Room::edition);
+        let store = &self.service.parts.state;
+        let state = tails(match whole {
+            Whole::StateWithoutMembers => store.state_without_members_at(room_id, at).await?,
+            Whole::State => store.state_at(room_id, at, None).await?,
+        });
+        // Only the state as it is now is worth keeping.
+        if let (Some(room), Some(edition)) = (room, edition)
+            && room.newest_event() <= upto
+            && store.state_changes(room_id, at, upto).await?.is_empty()
+        {
+            room.keep_state(whole, edition, &state);
+        }
         Ok(state)
     }
 
@@ -72,7 +112,7 @@ impl Reading<'_> {
         after: StreamPosition,
         timeline: &Timeline,
         upto: StreamPosition,
-    ) -> Result<Vec<StoredEvent>, SyncError> {
+    ) -> Result<Vec<Arc<TailEvent>>, SyncError> {
         let shown: HashSet<_> = timeline
             .events
             .iter()
@@ -81,7 +121,7 @@ impl Reading<'_> {
         let store = &self.service.parts.state;
         let mut changes = store.state_changes(room_id, after, upto).await?;
         changes.retain(|event| !shown.contains(&event.event_id));
-        Ok(changes)
+        Ok(tails(changes))
     }
 
     /// What changed between two positions. Most answers need not ask: where the timeline has
@@ -93,7 +133,7 @@ impl Reading<'_> {
         at: StreamPosition,
         timeline: &Timeline,
         upto: StreamPosition,
-    ) -> Result<Vec<StoredEvent>, SyncError> {
+    ) -> Result<Vec<Arc<TailEvent>>, SyncError> {
         let store = &self.service.parts.state;
         let hides = self.timeline_hides(room_id);
         let complete = !timeline.limited && !hides;
@@ -101,7 +141,7 @@ impl Reading<'_> {
             if complete && self.timeline_limit() > 0 {
                 return Ok(newest_state(timeline));
             }
-            return Ok(store.state_changes(room_id, after, at).await?);
+            return Ok(tails(store.state_changes(room_id, after, at).await?));
         }
         if complete {
             return Ok(Vec::new());
@@ -109,7 +149,7 @@ impl Reading<'_> {
         if hides {
             return self.hidden_state(room_id, after, timeline, upto).await;
         }
-        Ok(store.state_changes(room_id, after, at).await?)
+        Ok(tails(store.state_changes(room_id, after, at).await?))
     }
 
     /// Adds the member events of those who speak in the timeline and of the heroes where they are
@@ -122,7 +162,7 @@ impl Reading<'_> {
         at: StreamPosition,
         timeline: &Timeline,
         heroes: &[OwnedUserId],
-        state: &mut Vec<StoredEvent>,
+        state: &mut Vec<Arc<TailEvent>>,
     ) -> Result<(), SyncError> {
         let mut needed: BTreeSet<String> = timeline
             .events
@@ -132,17 +172,18 @@ impl Reading<'_> {
         needed.extend(heroes.iter().map(ToString::to_string));
         if known == Known::Nothing {
             needed.insert(self.user.user_id.to_string());
-            state.retain(|event| {
-                event.event_type != MEMBER
-                    || event
+            state.retain(|tail| {
+                tail.event.event_type != MEMBER
+                    || tail
+                        .event
                         .state_key
                         .as_ref()
                         .is_some_and(|user| needed.contains(user))
             });
         }
-        for event in &*state {
-            if event.event_type == MEMBER
-                && let Some(user) = &event.state_key
+        for tail in &*state {
+            if tail.event.event_type == MEMBER
+                && let Some(user) = &tail.event.state_key
             {
                 needed.remove(user);
             }
@@ -160,20 +201,26 @@ impl Reading<'_> {
             .state
             .state_entries_at(room_id, at, keys)
             .await?;
-        state.extend(members);
+        state.extend(tails(members));
         Ok(())
     }
 }
 
 /// The last state event of each place in a timeline, in order.
-fn newest_state(timeline: &Timeline) -> Vec<StoredEvent> {
-    let mut newest: BTreeMap<(&str, &str), &StoredEvent> = BTreeMap::new();
+fn newest_state(timeline: &Timeline) -> Vec<Arc<TailEvent>> {
+    let mut newest: BTreeMap<(&str, &str), &Arc<TailEvent>> = BTreeMap::new();
     for tail in &timeline.events {
         if let Some(state_key) = &tail.event.state_key {
-            newest.insert((&tail.event.event_type, state_key), &tail.event);
+            newest.insert((&tail.event.event_type, state_key), tail);
         }
     }
-    let mut state: Vec<StoredEvent> = newest.into_values().cloned().collect();
-    state.sort_by_key(|event| event.position);
+    let mut state: Vec<Arc<TailEvent>> = newest.into_values().cloned().collect();
+    state.sort_by_key(|tail| tail.event.position);
     state
+}
+
+/// Events of the database as those of memory.
+fn tails(events: Vec<StoredEvent>) -> Vec<Arc<TailEvent>> {
+    let tail = |event| Arc::new(TailEvent::new(Arc::new(event)));
+    events.into_iter().map(tail).collect()
 }

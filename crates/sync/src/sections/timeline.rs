@@ -74,6 +74,21 @@ impl Reading<'_> {
             events.drain(..surplus);
             return Ok(bounded(events, surplus > 0, upto));
         }
+        if let Some(room) = room {
+            // Memory need not reach back to `after` if it has more than is wanted.
+            let mut events: Vec<_> = room
+                .newest_events(upto)
+                .into_iter()
+                .filter(|tail| tail.event.position > after && wanted(&tail.event))
+                .collect();
+            let surplus = events.len().saturating_sub(count);
+            if surplus > 0 {
+                events.drain(..surplus);
+                return Ok(bounded(events, true, upto));
+            }
+        }
+        let edition = room.map(Room::edition);
+        let mut looked_at = Vec::new();
         let mut newest_first = Vec::new();
         let (mut at, mut scanned, mut limited) = (upto, 0, false);
         'read: loop {
@@ -90,14 +105,16 @@ impl Reading<'_> {
             for event in rows {
                 scanned += 1;
                 at = event.position.before();
-                if !wanted(&event) {
+                let event = Arc::new(TailEvent::new(Arc::new(event)));
+                looked_at.push(Arc::clone(&event));
+                if !wanted(&event.event) {
                     continue;
                 }
                 if newest_first.len() >= count || scanned > SCAN_BUDGET {
                     limited = true;
                     break 'read;
                 }
-                newest_first.push(Arc::new(TailEvent::new(Arc::new(event))));
+                newest_first.push(event);
             }
             if exhausted {
                 break;
@@ -106,6 +123,9 @@ impl Reading<'_> {
                 limited = true;
                 break;
             }
+        }
+        if let (Some(room), Some(edition)) = (room, edition) {
+            room.keep_events(edition, upto, &looked_at);
         }
         newest_first.reverse();
         Ok(bounded(newest_first, limited, upto))
@@ -130,7 +150,7 @@ impl Reading<'_> {
     }
 
     /// Prepared events as the user sees them.
-    async fn render_tail(
+    pub(super) async fn render_tail(
         &self,
         events: &[Arc<TailEvent>],
         history: &VisibilityHistory,
@@ -142,20 +162,6 @@ impl Reading<'_> {
             rendered.push(viewer.view_prepared(&tail.event, tail.prepared()?, &related)?);
         }
         Ok(rendered)
-    }
-
-    /// Events as the user sees them.
-    pub(super) async fn render(
-        &self,
-        events: &[StoredEvent],
-        history: &VisibilityHistory,
-    ) -> Result<Vec<Box<RawValue>>, SyncError> {
-        let related = self.related(events).await?;
-        let viewer = self.viewer(history, self.filter.fields.as_ref());
-        Ok(events
-            .iter()
-            .map(|event| viewer.view(event, &related))
-            .collect::<Result<_, _>>()?)
     }
 
     async fn related<'e>(

@@ -1,0 +1,79 @@
+//! What was read for one user about the rooms they are in, for as long as it holds.
+
+use std::{collections::HashMap, sync::Arc};
+
+use greenroom_events::VisibilityHistory;
+use parking_lot::Mutex;
+use ruma::{OwnedRoomId, RoomId};
+
+use crate::Summary;
+
+/// What depends on a room's state alone, as of one edition of it.
+#[derive(Debug, Default)]
+struct Facts {
+    edition: u64,
+    history: Option<Arc<VisibilityHistory>>,
+    summary: Option<Summary>,
+}
+
+/// Facts by room.
+#[derive(Debug, Default)]
+pub(crate) struct KnownFacts(Mutex<HashMap<OwnedRoomId, Facts>>);
+
+impl KnownFacts {
+    /// What the user may see of the room.
+    pub(crate) fn history(&self, room_id: &RoomId, edition: u64) -> Option<Arc<VisibilityHistory>> {
+        self.read(room_id, edition, |facts| facts.history.clone())
+    }
+
+    /// How the room is named and counted for the user.
+    pub(crate) fn summary(&self, room_id: &RoomId, edition: u64) -> Option<Summary> {
+        self.read(room_id, edition, |facts| facts.summary.clone())
+    }
+
+    /// Keeps what was read while the room was in this edition.
+    pub(crate) fn keep_history(
+        &self,
+        room_id: &RoomId,
+        edition: u64,
+        history: Arc<VisibilityHistory>,
+    ) {
+        self.write(room_id, edition, |facts| facts.history = Some(history));
+    }
+
+    /// Keeps what was read while the room was in this edition.
+    pub(crate) fn keep_summary(&self, room_id: &RoomId, edition: u64, summary: Summary) {
+        self.write(room_id, edition, |facts| facts.summary = Some(summary));
+    }
+
+    /// The user is no longer in the room.
+    pub(super) fn forget(&self, room_id: &RoomId) {
+        self.0.lock().remove(room_id);
+    }
+
+    fn read<T>(
+        &self,
+        room_id: &RoomId,
+        edition: u64,
+        read: impl FnOnce(&Facts) -> Option<T>,
+    ) -> Option<T> {
+        let facts = self.0.lock();
+        read(
+            facts
+                .get(room_id)
+                .filter(|facts| facts.edition == edition)?,
+        )
+    }
+
+    fn write(&self, room_id: &RoomId, edition: u64, write: impl FnOnce(&mut Facts)) {
+        let mut all = self.0.lock();
+        let facts = all.entry(room_id.to_owned()).or_default();
+        if facts.edition != edition {
+            *facts = Facts {
+                edition,
+                ..Facts::default()
+            };
+        }
+        write(facts);
+    }
+}
