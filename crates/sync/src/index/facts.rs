@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use greenroom_events::VisibilityHistory;
+use greenroom_model::StreamPosition;
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, RoomId};
 
@@ -14,6 +15,8 @@ struct Facts {
     edition: u64,
     history: Option<Arc<VisibilityHistory>>,
     summary: Option<Summary>,
+    /// There were no receipts for the user while the newest of the room stood here.
+    no_receipts: Option<StreamPosition>,
 }
 
 /// Facts by room.
@@ -44,6 +47,21 @@ impl KnownFacts {
     /// Keeps what was read while the room was in this edition.
     pub(crate) fn keep_summary(&self, room_id: &RoomId, edition: u64, summary: Summary) {
         self.write(room_id, edition, |facts| facts.summary = Some(summary));
+    }
+
+    /// Whether there are no receipts for the user, the newest of the room standing at `newest`.
+    pub(crate) fn has_no_receipts(
+        &self,
+        room_id: &RoomId,
+        edition: u64,
+        newest: StreamPosition,
+    ) -> bool {
+        self.read(room_id, edition, |facts| facts.no_receipts) == Some(newest)
+    }
+
+    /// Keeps that there were none.
+    pub(crate) fn keep_no_receipts(&self, room_id: &RoomId, edition: u64, newest: StreamPosition) {
+        self.write(room_id, edition, |facts| facts.no_receipts = Some(newest));
     }
 
     /// The user is no longer in the room.

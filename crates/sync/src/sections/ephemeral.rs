@@ -105,7 +105,12 @@ impl Reading<'_> {
             false => self.after(),
         };
         // Of a room that nobody here was in before, memory knows no receipts.
-        if (is_new || room.newest_receipt() > after) && filter.allows_type("m.receipt", None) {
+        let (edition, newest) = (room.edition(), room.newest_receipt());
+        let facts = &self.user.facts;
+        if is_new && facts.has_no_receipts(&room.room_id, edition, newest) {
+            return Ok(events);
+        }
+        if (is_new || newest > after) && filter.allows_type("m.receipt", None) {
             let store = &self.service.parts.receipts;
             let upto = self.upto.position;
             let receipts = store
@@ -113,6 +118,8 @@ impl Reading<'_> {
                 .await?;
             if !receipts.is_empty() {
                 events.push(receipt_event(receipts, None)?);
+            } else if is_new {
+                facts.keep_no_receipts(&room.room_id, edition, newest);
             }
         }
         Ok(events)

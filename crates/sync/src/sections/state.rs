@@ -90,10 +90,13 @@ impl Reading<'_> {
             Whole::StateWithoutMembers => store.state_without_members_at(room_id, at).await?,
             Whole::State => store.state_at(room_id, at, None).await?,
         });
-        // Only the state as it is now is worth keeping.
+        // Only the state as it is now is worth keeping: where memory has all that came since, and
+        // nothing of that is state.
         if let (Some(room), Some(edition)) = (room, edition)
             && room.newest_event() <= upto
-            && store.state_changes(room_id, at, upto).await?.is_empty()
+            && room
+                .events_between(at, upto)
+                .is_some_and(|since| since.iter().all(|tail| tail.event.state_key.is_none()))
         {
             room.keep_state(whole, edition, &state);
         }
