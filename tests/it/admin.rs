@@ -300,3 +300,17 @@ async fn nonsense_on_the_control_socket_is_refused_and_changes_nothing() {
     done(&server.run(&["user", "create", "mallory"], ""));
     assert!(!server.log().join("\n").contains("hunter2"));
 }
+
+#[test]
+fn the_configuration_can_be_read_by_who_does_not_read_to_the_end() {
+    // As in `greenroom config check | head -1`, which is gone before all is written.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = std::process::Command::new(greenroom_tests::binary())
+        .args(["config", "check"])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}

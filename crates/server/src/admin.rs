@@ -194,8 +194,13 @@ async fn perform(config: &Config, act: Act) -> Result<String, AdminError> {
     }
 }
 
-/// Unlike `println!` this does not panic where nobody reads any more, as in `greenroom … | head`.
-fn print(text: &str) -> Result<(), AdminError> {
+/// Prints a result. Unlike `println!` this does not panic where nobody reads any more, as in
+/// `greenroom … | head`.
+///
+/// # Errors
+///
+/// If standard output fails in any other way.
+pub(crate) fn print(text: &str) -> Result<(), AdminError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

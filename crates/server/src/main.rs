@@ -45,7 +45,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             for warning in &loaded.warnings {
                 eprintln!("warning: {warning}");
             }
-            print!("{loaded}");
+            admin::print(&loaded.to_string())?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Health { url }) => {
