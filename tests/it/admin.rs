@@ -314,3 +314,14 @@ fn the_configuration_can_be_read_by_who_does_not_read_to_the_end() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
 }
+
+#[test]
+fn a_result_that_cannot_be_printed_is_said_to_be_so() {
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let output = std::process::Command::new(greenroom_tests::binary())
+        .args(["config", "check"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert!(refused(&output).contains("could not print"), "{output:?}");
+}

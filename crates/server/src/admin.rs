@@ -46,6 +46,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) enum AdminError {
     #[error("could not read the password from standard input: {0}")]
     Stdin(#[from] io::Error),
+    #[error("could not print the result: {0}")]
+    Stdout(#[source] io::Error),
     #[error(
         "the password must be on the first line of standard input, with 1 to {PASSWORD_BYTES} bytes"
     )]
@@ -203,7 +205,7 @@ async fn perform(config: &Config, act: Act) -> Result<String, AdminError> {
 pub(crate) fn print(text: &str) -> Result<(), AdminError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(AdminError::Stdout(error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }
