@@ -306,7 +306,7 @@ fn the_configuration_can_be_read_by_who_does_not_read_to_the_end() {
     // As in `greenroom config check | head -1`, which is gone before all is written.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let output = std::process::Command::new(greenroom_tests::binary())
+    let output = greenroom_tests::greenroom()
         .args(["config", "check"])
         .stdout(writer)
         .output()
@@ -318,7 +318,7 @@ fn the_configuration_can_be_read_by_who_does_not_read_to_the_end() {
 #[test]
 fn a_result_that_cannot_be_printed_is_said_to_be_so() {
     let full = std::fs::File::create("/dev/full").unwrap();
-    let output = std::process::Command::new(greenroom_tests::binary())
+    let output = greenroom_tests::greenroom()
         .args(["config", "check"])
         .stdout(full)
         .output()

@@ -92,13 +92,8 @@ impl ServerBuilder {
         home: &Path,
         database: Option<&PostgresDatabase>,
     ) -> Command {
-        let mut command = Command::new(crate::binary());
+        let mut command = crate::greenroom();
         command.args(subcommand).current_dir(home);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("GREENROOM_") {
-                command.env_remove(name);
-            }
-        }
         command.env("GREENROOM_DATA_DIR", self.data_dir_in(home));
         if let Some(database) = database {
             command.env("GREENROOM_DATABASE_URL", &database.url);

@@ -40,7 +40,7 @@ mod wire;
 pub use answer::Answer;
 pub use builder::ServerBuilder;
 pub use client::{Client, encode};
-pub use server::{PASSWORD, SharedServer, TestServer, binary, shared_server};
+pub use server::{PASSWORD, SharedServer, TestServer, greenroom, shared_server};
 pub use wire::{WireResponse, WireStream};
 
 use std::time::Duration;

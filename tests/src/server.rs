@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Output};
+use std::process::{Command, ExitStatus, Output};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use reqwest::Url;
@@ -27,8 +27,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 ///
 /// If there is none. `cargo build` makes it; cargo does not by itself build the binary of another
 /// package for a test.
-#[must_use]
-pub fn binary() -> PathBuf {
+fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("GREENROOM_BIN") {
         return path.into();
     }
@@ -41,6 +40,19 @@ pub fn binary() -> PathBuf {
     beside
         .filter(|path| path.is_file())
         .unwrap_or_else(|| panic!("no greenroom binary beside {}: cargo build", test.display()))
+}
+
+/// The binary under test without arguments, deaf to what configures the test run: every
+/// `GREENROOM_` variable of this process is kept from it.
+#[must_use]
+pub fn greenroom() -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GREENROOM_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// A running server with a data directory and a database of its own.
