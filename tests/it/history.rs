@@ -97,6 +97,51 @@ async fn new_events_are_found_from_where_the_last_page_ended() {
     }
 }
 
+/// "This will be the same as the value given in `from`", and "if no further events are available
+/// (either because we have reached the start of the timeline, or because the user does not have
+/// permission to see any more events), [`end`] is omitted".
+#[tokio::test]
+async fn a_page_begins_where_it_was_asked_to_and_the_last_one_has_no_end() {
+    let server = shared_server().await;
+    let (alice, bob, room) = shared_room(&server, json!({})).await;
+    say(&alice, &room, &["one", "two"]).await;
+    let (now, newest) = (
+        bob.now().await,
+        page(&bob, &room, "dir=b&limit=1").await.expect_ok(),
+    );
+    for token in [now.as_str(), newest["end"].as_str().unwrap()] {
+        let query = format!("dir=b&from={}", encode(token));
+        let found = page(&bob, &room, &query).await.expect_ok();
+        assert_eq!(found["start"], token);
+    }
+    let note = json!({});
+    alice.send(&room, "org.example.note", "note", note).await;
+    let last_page = |reader: Client, query: String| {
+        let room = room.clone();
+        async move {
+            let found = page(&reader, &room, &query).await.expect_ok();
+            assert_eq!(found.get("end"), None, "{query}: {found}");
+            chunk(&found).len()
+        }
+    };
+    // What the filter leaves out is not more to come.
+    let filter = encode(r#"{"types":["m.room.message"]}"#);
+    for dir in ["f", "b"] {
+        let query = format!("dir={dir}&limit=2&filter={filter}");
+        assert_eq!(last_page(bob.clone(), query).await, 2);
+    }
+    // Nor is what was said after one has left.
+    bob.post(&in_room(&room, "leave"), json!({}))
+        .await
+        .expect_ok();
+    let seen = timeline(&bob, &room).await.len();
+    say(&alice, &room, &["three", "four"]).await;
+    for dir in ["f", "b"] {
+        let query = format!("dir={dir}&limit={seen}");
+        assert_eq!(last_page(bob.clone(), query).await, seen);
+    }
+}
+
 #[tokio::test]
 async fn the_direction_may_be_left_open_only_in_the_old_api() {
     let server = shared_server().await;
@@ -283,6 +328,10 @@ async fn the_context_of_an_event_leads_on_both_ways() {
     assert_eq!(alone["event"]["event_id"], sent[2].as_str());
     assert_eq!(alone["events_before"], json!([]));
     assert_eq!(alone["events_after"], json!([]));
+    // The filter's limit is one for both sides together, too.
+    let one = context("?limit=4&filter=%7B%22limit%22%3A1%7D").await;
+    assert_eq!(texts(one["events_before"].as_array().unwrap()), ["two"]);
+    assert_eq!(one["events_after"], json!([]));
     let filter = json!({"types": ["m.room.create"], "lazy_load_members": true});
     let few = context(&format!("?filter={}", encode(&filter.to_string()))).await;
     assert_eq!(few["events_after"], json!([]));
@@ -403,8 +452,16 @@ async fn b28_who_left_sees_what_was_and_nothing_later() {
         bob.state(&room, "org.example.new", "")
             .await
             .expect_error(404, "M_NOT_FOUND");
+        // Nor does he see more of it when his membership changes once more.
+        let again = if verb == "ban" { "unban" } else { "invite" };
+        let body = json!({"user_id": bob.user_id});
+        alice.post(&in_room(&room, again), body).await.expect_ok();
         let state = bob.get(&in_room(&room, "state")).await.expect_ok();
-        assert!(!state.to_string().contains("After"), "{state}");
+        assert!(!state.to_string().contains("After"), "{verb}: {state}");
+        let members = bob.get(&in_room(&room, "members")).await.expect_ok();
+        let his = |event: &&Value| event["state_key"] == bob.user_id.as_str();
+        let his = chunk(&members).iter().find(his).unwrap();
+        assert_eq!(his["event_id"], last["event_id"], "{verb}: {members}");
         bob.get(&in_room(&room, &format!("event/{}", encode(&before))))
             .await
             .expect_ok();
@@ -540,7 +597,18 @@ async fn what_all_the_world_may_read_a_stranger_reads() {
     page(&eve, &room, "dir=b")
         .await
         .expect_error(403, "M_FORBIDDEN");
-    eve.get(&path(&open)).await.expect_error(404, "M_NOT_FOUND");
+    // What was open to all when it was sent stays so, with what is around it.
+    eve.get(&path(&open)).await.expect_ok();
+    let around = in_room(&room, &format!("context/{}", encode(&open)));
+    let around = eve.get(&around).await.expect_ok();
+    assert_eq!(around["event"]["event_id"], open.as_str());
+    let closed = say(&alice, &room, &["closed"]).await.remove(0);
+    eve.get(&path(&closed))
+        .await
+        .expect_error(404, "M_NOT_FOUND");
+    for secret in [&hidden, &closed] {
+        assert!(!around.to_string().contains(secret.as_str()), "{around}");
+    }
 }
 
 #[tokio::test]

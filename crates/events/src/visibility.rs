@@ -41,6 +41,8 @@ pub struct VisibilityHistory {
     last_join: Option<StreamPosition>,
     /// An event that is seen whatever the rules say.
     also: Option<StreamPosition>,
+    /// Whether the reader's memberships let them see nothing.
+    outside: bool,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +101,7 @@ impl VisibilityHistory {
             memberships,
             last_join,
             also: None,
+            outside: false,
         }
     }
 
@@ -111,6 +114,7 @@ impl VisibilityHistory {
             memberships: vec![(StreamPosition::START, MembershipState::Join)],
             last_join: Some(StreamPosition::START),
             also: None,
+            outside: false,
         }
     }
 
@@ -120,6 +124,13 @@ impl VisibilityHistory {
     #[must_use]
     pub fn and_event_at(mut self, position: StreamPosition) -> Self {
         self.also = Some(position);
+        self
+    }
+
+    /// Lets the reader see only what anybody may: for who was never joined, or has forgotten it.
+    #[must_use]
+    pub fn from_outside(mut self) -> Self {
+        self.outside = true;
         self
     }
 
@@ -174,8 +185,7 @@ impl VisibilityHistory {
         if self.also == Some(at) {
             return true;
         }
-        let joined_later = self.last_join.is_some_and(|joined| joined > at);
-        let may = |visibility, membership| may_see(visibility, membership, joined_later);
+        let may = |visibility, membership| self.may_see(visibility, membership, at);
         if event.is_state("m.room.history_visibility", "") {
             let membership = self.membership_at(at);
             return may(self.visibility_at(at.before()), membership)
@@ -189,6 +199,51 @@ impl VisibilityHistory {
         may(self.visibility_at(at), self.membership_at(at))
     }
 
+    fn may_see(
+        &self,
+        visibility: &HistoryVisibility,
+        membership: &MembershipState,
+        at: StreamPosition,
+    ) -> bool {
+        if self.outside {
+            return may_see(visibility, &MembershipState::Leave, false);
+        }
+        let joined_later = self.last_join.is_some_and(|joined| joined > at);
+        may_see(visibility, membership, joined_later)
+    }
+
+    /// The stretches of the room that hold all the reader may see, oldest first and apart from each
+    /// other: each from behind its first position up to and with its second.
+    ///
+    /// At the places where the visibility or the membership changes they may hold an event that
+    /// [`Self::allows`] refuses.
+    #[must_use]
+    pub fn stretches(&self) -> Vec<(StreamPosition, StreamPosition)> {
+        let changes = self.visibility.iter().map(|(at, _)| *at);
+        let mut changes: Vec<_> = changes
+            .chain(self.memberships.iter().map(|(at, _)| *at))
+            .chain(self.also)
+            .chain([StreamPosition::START])
+            .collect();
+        changes.sort_unstable();
+        changes.dedup();
+        let mut stretches: Vec<(StreamPosition, StreamPosition)> = Vec::new();
+        for (index, at) in changes.iter().enumerate() {
+            let upto = if self.may_see(self.visibility_at(*at), self.membership_at(*at), *at) {
+                changes
+                    .get(index + 1)
+                    .map_or(StreamPosition(i64::MAX), |next| next.before())
+            } else {
+                *at
+            };
+            match stretches.last_mut() {
+                Some((_, end)) if *end == at.before() => *end = upto,
+                _ => stretches.push((at.before(), upto)),
+            }
+        }
+        stretches
+    }
+
     /// The reader's membership in the state that the event at `at` left; `leave` before the first.
     #[must_use]
     pub fn membership_at(&self, at: StreamPosition) -> &MembershipState {
@@ -199,12 +254,6 @@ impl VisibilityHistory {
     #[must_use]
     pub fn visibility_at(&self, at: StreamPosition) -> &HistoryVisibility {
         latest(&self.visibility, at).unwrap_or(&HistoryVisibility::Shared)
-    }
-
-    /// Whether the reader has ever been joined.
-    #[must_use]
-    pub fn has_joined(&self) -> bool {
-        self.last_join.is_some()
     }
 }
 

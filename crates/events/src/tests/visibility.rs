@@ -325,8 +325,6 @@ fn a_history_tells_membership_and_visibility_at_any_position() {
     assert_eq!(*history.membership_at(At(99)), MembershipState::Leave);
     assert_eq!(*history.visibility_at(At(29)), HistoryVisibility::Shared);
     assert_eq!(*history.visibility_at(At(30)), HistoryVisibility::Joined);
-    assert!(history.has_joined());
-    assert!(!self::history(&[], &members(&[(1, "invite")])).has_joined());
 }
 
 #[test]
@@ -366,4 +364,68 @@ fn one_event_may_be_seen_whatever_the_rules_say() {
     assert!(history.allows(&leaving));
     assert!(!history.allows(&event(4)));
     assert!(!history.allows(&event(6)));
+}
+
+#[test]
+fn from_outside_one_sees_what_is_open_to_all() {
+    let steps = members(&[(10, "join"), (20, "leave")]);
+    let visibilities = [
+        visibility(1, "shared"),
+        visibility(30, "world_readable"),
+        visibility(40, "joined"),
+    ];
+    let history = history(&visibilities, &steps).from_outside();
+    for (at, seen) in [
+        (5, false),
+        (15, false),
+        (25, false),
+        (35, true),
+        (45, false),
+    ] {
+        assert_eq!(history.allows(&event(at)), seen, "{at}");
+    }
+    assert!(!history.allows(&member(20, "leave")));
+    // The membership is told as it was all the same.
+    let membership = history.membership_at(StreamPosition(15));
+    assert_eq!(*membership, MembershipState::Join);
+}
+
+#[test]
+fn all_that_is_seen_lies_in_the_stretches() {
+    let visibilities = [
+        visibility(5, "joined"),
+        visibility(25, "world_readable"),
+        visibility(45, "shared"),
+        visibility(65, "invited"),
+    ];
+    let courses: [&[(i64, &str)]; 4] = [
+        &[],
+        &[(10, "invite"), (30, "leave")],
+        &[
+            (1, "join"),
+            (8, "leave"),
+            (70, "invite"),
+            (75, "join"),
+            (80, "ban"),
+        ],
+        &[(10, "join"), (11, "join"), (12, "join")],
+    ];
+    for course in courses {
+        let history = history(&visibilities, &members(course));
+        for history in [history.clone(), history.from_outside()] {
+            let stretches = history.stretches();
+            let apart = |pair: &[(StreamPosition, StreamPosition)]| pair[0].1 < pair[1].0;
+            assert!(stretches.windows(2).all(apart), "{stretches:?}");
+            for at in 1..100 {
+                let inside = stretches
+                    .iter()
+                    .any(|(after, upto)| at > after.0 && at <= upto.0);
+                let seen = history.allows(&event(at));
+                assert!(inside || !seen, "{course:?}: {at} is seen");
+                let changes = course.iter().any(|(change, _)| *change == at)
+                    || visibilities.iter().any(|event| event.position.0 == at);
+                assert!(!inside || seen || changes, "{course:?}: {at} is not seen");
+            }
+        }
+    }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Access {
     pub(crate) now: StreamPosition,
     /// Up to where the room's state is the reader's to know: now, or when they left.
     pub(crate) state_upto: StreamPosition,
+    /// Whether they see only what is open to all.
+    pub(crate) from_outside: bool,
     /// What they may see of its events.
     pub(crate) history: VisibilityHistory,
 }
@@ -27,23 +29,39 @@ impl Rooms {
         room_id: &RoomId,
         user_id: &UserId,
     ) -> Result<Access, RoomError> {
+        let access = self.possible_access(room_id, user_id).await?;
+        if access.from_outside
+            && self.current_visibility(room_id).await? != Some(HistoryVisibility::WorldReadable)
+        {
+            return Err(RoomError::NotInRoom);
+        }
+        Ok(access)
+    }
+
+    /// The way in that a reader has, which is one from outside if they were never joined or have
+    /// forgotten the room.
+    async fn possible_access(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+    ) -> Result<Access, RoomError> {
         let now = self.parts().stream.position();
         let standing = self.parts().members.membership(room_id, user_id).await?;
         let history = self.visibility_history(room_id, user_id).await?;
-        let state_upto = match standing {
-            Some(standing) if standing.membership == MembershipState::Join => now,
-            Some(standing) if history.has_joined() && !standing.forgotten => standing.position,
-            _ if self.current_visibility(room_id).await?
-                == Some(HistoryVisibility::WorldReadable) =>
-            {
-                now
-            }
-            _ => return Err(RoomError::NotInRoom),
+        let inside = match (&standing, history.departed_by(now)) {
+            (Some(standing), _) if standing.membership == MembershipState::Join => Some(now),
+            // Whatever became of them since: what they may know ends where they were last joined.
+            (Some(standing), departed) if !standing.forgotten => departed,
+            _ => None,
         };
         Ok(Access {
             now,
-            state_upto,
-            history,
+            state_upto: inside.unwrap_or(now),
+            from_outside: inside.is_none(),
+            history: match inside {
+                Some(_) => history,
+                None => history.from_outside(),
+            },
         })
     }
 
@@ -59,23 +77,28 @@ impl Rooms {
 
     /// An event of a room, if the reader may see it: in the same words whether it does not exist,
     /// is in another room, or is not for them.
+    ///
+    /// "All events while [`world_readable`] is the `m.room.history_visibility` value may be shared
+    /// [...] with any authenticated user", also when the room has another one now.
+    ///
+    /// [`world_readable`]: https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
     pub(crate) async fn visible_event(
         &self,
         room_id: &RoomId,
         user_id: &UserId,
         event_id: &EventId,
     ) -> Result<(Access, StoredEvent), RoomError> {
-        let access = self
-            .access(room_id, user_id)
-            .await
-            .map_err(|error| match error {
-                RoomError::NotInRoom => RoomError::NoSuchEvent,
-                other => other,
-            })?;
-        let event = self.parts().timeline.event(event_id).await?;
-        let event = event
-            .filter(|event| event.room_id == room_id && access.history.allows(event))
+        let event = self
+            .parts()
+            .timeline
+            .event(event_id)
+            .await?
+            .filter(|event| event.room_id == room_id)
             .ok_or(RoomError::NoSuchEvent)?;
-        Ok((access, event))
+        let access = self.possible_access(room_id, user_id).await?;
+        if access.history.allows(&event) {
+            return Ok((access, event));
+        }
+        Err(RoomError::NoSuchEvent)
     }
 }

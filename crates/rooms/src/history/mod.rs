@@ -120,7 +120,11 @@ impl Rooms {
             None => Vec::new(),
         };
         Ok(MessagesPage {
-            start: self.token(room_id, reader, from),
+            // "This will be the same as the value given in `from`."
+            start: match query.from {
+                Some(given) if given != "END" => given,
+                _ => self.token(room_id, reader, from),
+            },
             end: read.next.map(|next| self.token(room_id, reader, next)),
             chunk: self
                 .render(reader, &access.history, &read.events, query.format)
@@ -194,6 +198,8 @@ impl Rooms {
             .visible_event(room_id, &reader.user_id, event_id)
             .await?;
         let limit = limit.unwrap_or(10).min(MAX_LIMIT);
+        // Both say how many there may be at most.
+        let limit = filter.limit().map_or(limit, |most| limit.min(most.max(1)));
         let after_limit = limit / 2;
         let before = page::Wanted {
             from: event.position.before(),

@@ -54,43 +54,55 @@ impl Rooms {
             return Ok(Read::default());
         }
         let limit = filter.limit().unwrap_or(limit).clamp(1, limit);
+        let mut stretches = access.history.stretches();
+        if direction == Direction::Backward {
+            stretches.reverse();
+        }
         let mut read = Read::default();
         let (mut at, mut scanned) = (from, 0);
-        loop {
-            let missing = limit - read.events.len() as u64;
-            // One more than is missing tells whether there is more.
-            let batch = if filter.allows_all() {
-                missing + 1
-            } else {
-                (missing + 1).max(BATCH)
-            };
-            let (after, upto) = match direction {
-                Direction::Forward => (at, to.unwrap_or(access.now).min(access.now)),
-                Direction::Backward => (to.unwrap_or_default(), at.min(access.now)),
-            };
-            let rows = self
-                .parts()
-                .timeline
-                .events_between(room_id, after, upto, direction, batch)
-                .await?;
-            let exhausted = (rows.len() as u64) < batch;
-            for event in rows {
-                if read.events.len() as u64 == limit || scanned >= SCAN_BUDGET {
-                    read.next = Some(at);
-                    return Ok(read);
-                }
-                scanned += 1;
-                at = match direction {
-                    Direction::Forward => event.position,
-                    Direction::Backward => event.position.before(),
+        for (lower, upper) in stretches {
+            let upper = upper.min(access.now);
+            loop {
+                let (after, upto) = match direction {
+                    Direction::Forward => (at.max(lower), to.unwrap_or(upper).min(upper)),
+                    Direction::Backward => (to.unwrap_or_default().max(lower), at.min(upper)),
                 };
-                if access.history.allows(&event) && filter.allows(&event) {
-                    read.events.push(event);
+                if after >= upto {
+                    break;
                 }
-            }
-            if exhausted {
-                return Ok(read);
+                let missing = limit - read.events.len() as u64;
+                // One more than is missing tells whether there is more.
+                let batch = if filter.allows_all() && scanned == 0 {
+                    missing + 1
+                } else {
+                    (missing + 1).max(BATCH)
+                };
+                let rows = self
+                    .parts()
+                    .timeline
+                    .events_between(room_id, after, upto, direction, batch)
+                    .await?;
+                let exhausted = (rows.len() as u64) < batch;
+                for event in rows {
+                    let is_wanted = access.history.allows(&event) && filter.allows(&event);
+                    if scanned >= SCAN_BUDGET || (is_wanted && read.events.len() as u64 == limit) {
+                        read.next = Some(at);
+                        return Ok(read);
+                    }
+                    scanned += 1;
+                    at = match direction {
+                        Direction::Forward => event.position,
+                        Direction::Backward => event.position.before(),
+                    };
+                    if is_wanted {
+                        read.events.push(event);
+                    }
+                }
+                if exhausted {
+                    break;
+                }
             }
         }
+        Ok(read)
     }
 }
