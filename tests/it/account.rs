@@ -503,3 +503,84 @@ async fn editing_push_rules_is_not_there_yet_and_says_so() {
     let read = alice.get(&enabled).await.expect_ok();
     assert_eq!(read, json!({"enabled": false}));
 }
+
+#[tokio::test]
+async fn what_one_says_of_oneself_is_limited_and_a_refusal_has_no_effect() {
+    let config = "[rate_limits.updates]\naccount = { burst = 9, per_second = 0.001 }\n";
+    let server = TestServer::builder()
+        .flag("--rate-limits", "on")
+        .config(config)
+        .start()
+        .await;
+    let alice = server.register("alice").await;
+    let room = alice.create_room(json!({})).await;
+    let event = alice.send_text(&room, "1", "x").await;
+    let (me, room, event) = (encode(&alice.user_id), encode(&room), encode(&event));
+    let name = field_of(&alice, "displayname");
+    let writes = [
+        (Method::PUT, name.clone(), json!({"displayname": "A"})),
+        (
+            Method::PUT,
+            format!("presence/{me}/status"),
+            json!({"presence": "online"}),
+        ),
+        (
+            Method::PUT,
+            format!("rooms/{room}/typing/{me}"),
+            json!({"typing": true}),
+        ),
+        (
+            Method::POST,
+            format!("rooms/{room}/receipt/m.read/{event}"),
+            json!({}),
+        ),
+        (
+            Method::POST,
+            format!("rooms/{room}/read_markers"),
+            json!({}),
+        ),
+        (
+            Method::PUT,
+            format!("user/{me}/account_data/org.x"),
+            json!({}),
+        ),
+        (
+            Method::PUT,
+            format!("user/{me}/rooms/{room}/account_data/org.x"),
+            json!({}),
+        ),
+        (
+            Method::PUT,
+            format!("user/{me}/rooms/{room}/tags/u.x"),
+            json!({}),
+        ),
+        (Method::POST, format!("user/{me}/filter"), json!({})),
+    ];
+    let write = async |(method, path, body): &(Method, String, Value)| {
+        if *method == Method::PUT {
+            alice.put(path, body.clone()).await
+        } else {
+            alice.post(path, body.clone()).await
+        }
+    };
+    for request in &writes {
+        write(request).await.expect_ok();
+    }
+    for request in &writes {
+        let limited = write(request).await;
+        assert!(limited.header("retry-after").parse::<u64>().unwrap() >= 1);
+        let body = limited.expect_error(429, "M_LIMIT_EXCEEDED");
+        assert!(body["retry_after_ms"].is_u64(), "{}: {body}", request.1);
+    }
+    alice
+        .put(&name, json!({"displayname": "B"}))
+        .await
+        .expect_error(429, "M_LIMIT_EXCEEDED");
+    assert_eq!(alice.get(&name).await.expect_ok()["displayname"], "A");
+    // What others do, and what else she does, goes on.
+    let bob = server.register("bob").await;
+    bob.put(&field_of(&bob, "displayname"), json!({"displayname": "B"}))
+        .await
+        .expect_ok();
+    alice.create_room(json!({})).await;
+}

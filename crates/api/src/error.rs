@@ -1,6 +1,6 @@
 //! What a client sees when something goes wrong.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt, num::NonZeroU32, sync::LazyLock, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -15,8 +15,19 @@ use greenroom_storage::StorageError;
 use greenroom_sync::SyncError;
 use serde_json::{Map, Value, json};
 
+use crate::sparing_log::SparingLog;
+
 /// How long a client waits before it tries again what the server could not do now.
 const RETRY_UNAVAILABLE: Duration = Duration::from_secs(2);
+
+/// Mistakes of ours differ, so that some of them are wanted in full.
+static INTERNAL_ERRORS: LazyLock<SparingLog> = LazyLock::new(|| {
+    const AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+    SparingLog::new(AT_ONCE)
+});
+static UNAVAILABLE_DATABASE: LazyLock<SparingLog> =
+    LazyLock::new(|| SparingLog::new(NonZeroU32::MIN));
+static SILENT_ROOMS: LazyLock<SparingLog> = LazyLock::new(|| SparingLog::new(NonZeroU32::MIN));
 
 /// An error answer: a status, a Matrix error code, a sentence, and what else the code asks for.
 ///
@@ -133,9 +144,10 @@ impl ApiError {
             .with_retry_after(RETRY_UNAVAILABLE)
     }
 
-    /// 500 `M_UNKNOWN` with a fixed sentence; the cause goes to the log, once, and nowhere else.
+    /// 500 `M_UNKNOWN` with a fixed sentence; the cause goes to the log and nowhere else.
     pub fn internal(cause: &dyn fmt::Display) -> Self {
-        tracing::error!(error = %cause, "internal error");
+        INTERNAL_ERRORS
+            .write(|unwritten| tracing::error!(error = %cause, unwritten, "internal error"));
         Self::internal_silently()
     }
 
@@ -263,7 +275,9 @@ impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Unavailable(_) => {
-                tracing::warn!(%error, "the database is unavailable");
+                UNAVAILABLE_DATABASE.write(
+                    |unwritten| tracing::warn!(%error, unwritten, "the database is unavailable"),
+                );
                 Self::unavailable("The server's database is not available now. Try again soon.")
             }
             StorageError::Overloaded => {
@@ -386,7 +400,8 @@ impl From<RoomError> for ApiError {
             RoomError::InvalidParam(_) => Self::invalid_param(sentence(&error)),
             RoomError::Busy => Self::unavailable("This room is too busy now. Try again soon."),
             RoomError::Stopped => {
-                tracing::warn!(%error, "a room does not answer");
+                SILENT_ROOMS
+                    .write(|unwritten| tracing::warn!(%error, unwritten, "a room does not answer"));
                 Self::unavailable("This room does not answer now. Try again soon.")
             }
             RoomError::Storage(cause) => cause.into(),

@@ -7,6 +7,7 @@
 
 mod address;
 mod api_version;
+mod author;
 mod body;
 pub mod client;
 mod dispatch;
@@ -21,10 +22,12 @@ mod requester;
 mod routes;
 mod ruma_http;
 mod settings;
+mod sparing_log;
 mod uia_body;
 
 pub use address::{ClientAddress, Network, NotANetwork};
 pub use api_version::ApiVersion;
+pub(crate) use author::Author;
 pub(crate) use body::FormBody;
 pub use body::JsonBody;
 pub use endpoint::{custom_endpoint, endpoint, endpoint_at};

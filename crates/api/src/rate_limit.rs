@@ -36,6 +36,9 @@ pub enum Limited {
     Message,
     /// A join, a knock, or a room created.
     Join,
+    /// What somebody says of themselves or keeps for themselves: typing, presence, receipts, the
+    /// profile, account data, tags, filters, a change of the account.
+    Update,
 }
 
 /// A bucket of `burst` acts, into which one more falls every `refill`.
@@ -79,6 +82,8 @@ pub struct RateLimitSettings {
     pub messages: Limits,
     /// Rooms joined, knocked at or created.
     pub joins: Limits,
+    /// Typing, presence, receipts, profile, account data, tags, filters, changes of the account.
+    pub updates: Limits,
 }
 
 impl Default for RateLimitSettings {
@@ -102,6 +107,12 @@ impl Default for RateLimitSettings {
                 per_account: Rate::new(30, seconds(2)),
                 per_address: Rate::new(100, millis(500)),
             },
+            // Twice what messages may: a client writes a receipt and says twice that its user
+            // types for each message, and catches up with many rooms at once.
+            updates: Limits {
+                per_account: Rate::new(200, millis(50)),
+                per_address: Rate::new(1_000, millis(5)),
+            },
         }
     }
 }
@@ -116,6 +127,7 @@ struct Active {
     registration: Pair,
     messages: Pair,
     joins: Pair,
+    updates: Pair,
     hasher: RandomState,
 }
 
@@ -134,6 +146,7 @@ impl RateLimits {
             registration: Pair::new(&settings.registration),
             messages: Pair::new(&settings.messages),
             joins: Pair::new(&settings.joins),
+            updates: Pair::new(&settings.updates),
             hasher: RandomState::new(),
         }))
     }
@@ -181,6 +194,7 @@ impl Active {
             Limited::Registration => &self.registration,
             Limited::Message => &self.messages,
             Limited::Join => &self.joins,
+            Limited::Update => &self.updates,
         }
     }
 }
@@ -344,6 +358,7 @@ mod tests {
             registration: limits,
             messages: limits,
             joins: limits,
+            updates: limits,
         }))
     }
 

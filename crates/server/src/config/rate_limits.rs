@@ -15,6 +15,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<RateLimitSettings> {
         registration: read_limits(reader, "registration", default.registration),
         messages: read_limits(reader, "messages", default.messages),
         joins: read_limits(reader, "joins", default.joins),
+        updates: read_limits(reader, "updates", default.updates),
     };
     enabled.then_some(limits)
 }
@@ -44,6 +45,7 @@ pub(super) fn by_key(limits: &RateLimitSettings) -> Vec<(String, String)> {
         ("registration", limits.registration),
         ("messages", limits.messages),
         ("joins", limits.joins),
+        ("updates", limits.updates),
     ];
     let mut values = Vec::new();
     for (kind, limits) in kinds {

@@ -130,6 +130,22 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "rate_limits.joins.address.burst",
         "RATE_LIMITS_JOINS_ADDRESS_BURST",
     ),
+    file(
+        "rate_limits.updates.account.per_second",
+        "RATE_LIMITS_UPDATES_ACCOUNT_PER_SECOND",
+    ),
+    file(
+        "rate_limits.updates.account.burst",
+        "RATE_LIMITS_UPDATES_ACCOUNT_BURST",
+    ),
+    file(
+        "rate_limits.updates.address.per_second",
+        "RATE_LIMITS_UPDATES_ADDRESS_PER_SECOND",
+    ),
+    file(
+        "rate_limits.updates.address.burst",
+        "RATE_LIMITS_UPDATES_ADDRESS_BURST",
+    ),
 ];
 
 impl Setting {

@@ -1,7 +1,7 @@
 //! `/health/live` and `/health/ready`.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -20,6 +20,8 @@ pub(super) struct Health {
     started: Instant,
     /// When a probe last committed, in milliseconds after the start, plus one; zero for never.
     proven: AtomicU64,
+    /// Whether the last probe failed: the log says when that changes, not how often somebody asks.
+    failing: AtomicBool,
 }
 
 impl Health {
@@ -28,6 +30,7 @@ impl Health {
             database,
             started: Instant::now(),
             proven: AtomicU64::new(0),
+            failing: AtomicBool::new(false),
         }
     }
 
@@ -46,14 +49,21 @@ impl Health {
             Ok(Ok(())) => {
                 self.proven
                     .store(self.now_ms().saturating_add(1), Ordering::Relaxed);
+                if self.failing.swap(false, Ordering::Relaxed) {
+                    tracing::info!("ready again: writes commit");
+                }
                 true
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "not ready: a write does not commit");
+                if !self.failing.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "not ready: a write does not commit");
+                }
                 false
             }
             Err(_) => {
-                tracing::warn!("not ready: a write does not commit in time");
+                if !self.failing.swap(true, Ordering::Relaxed) {
+                    tracing::warn!("not ready: a write does not commit in time");
+                }
                 false
             }
         }

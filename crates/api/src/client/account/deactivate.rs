@@ -9,7 +9,7 @@ use ruma::{
 };
 use serde::Deserialize;
 
-use crate::{ApiError, ClientAddress, Limited, RateLimits, Requester, Ruma, UiaBody};
+use crate::{ApiError, Author, ClientAddress, Limited, RateLimits, Ruma, UiaBody};
 
 /// What else ends with an account: the memberships of its user.
 #[async_trait]
@@ -32,13 +32,14 @@ pub(super) struct Body {
 }
 
 pub(super) async fn handle(
-    requester: Requester,
+    author: Author,
     address: ClientAddress,
     body: UiaBody<Body>,
     auth: web::Data<AuthService>,
     limits: web::Data<RateLimits>,
     hook: web::Data<dyn DeactivationHook>,
 ) -> Result<Ruma<v3::Response>, ApiError> {
+    let requester = author.counted(Limited::Update)?;
     if body.attempt.tries_password() {
         limits.check(Limited::Login, Some(&requester.user_id), address)?;
     }

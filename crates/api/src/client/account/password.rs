@@ -5,7 +5,7 @@ use greenroom_auth::{AuthService, Password};
 use ruma::api::client::account::change_password::v3;
 use serde::Deserialize;
 
-use crate::{ApiError, ClientAddress, Limited, RateLimits, Requester, Ruma, UiaBody};
+use crate::{ApiError, Author, ClientAddress, Limited, RateLimits, Ruma, UiaBody};
 
 #[derive(Deserialize)]
 pub(super) struct Body {
@@ -14,12 +14,13 @@ pub(super) struct Body {
 }
 
 pub(super) async fn handle(
-    requester: Requester,
+    author: Author,
     address: ClientAddress,
     body: UiaBody<Body>,
     auth: web::Data<AuthService>,
     limits: web::Data<RateLimits>,
 ) -> Result<Ruma<v3::Response>, ApiError> {
+    let requester = author.counted(Limited::Update)?;
     let new_password = Password::new(body.request.new_password)?;
     if body.attempt.tries_password() {
         limits.check(Limited::Login, Some(&requester.user_id), address)?;

@@ -5,7 +5,7 @@ use greenroom_rooms::{RoomError, Rooms};
 use ruma::{OwnedRoomAliasId, OwnedRoomId, api::client::alias::create_alias::v3};
 use serde::Deserialize;
 
-use crate::{ApiError, JsonBody, Limited, Path, Ruma, client::rooms::Author, error::sentence};
+use crate::{ApiError, Author, JsonBody, Limited, Path, Ruma, error::sentence};
 
 #[derive(Deserialize)]
 pub(super) struct Body {

@@ -4,7 +4,7 @@ use actix_web::web;
 use greenroom_rooms::Rooms;
 use ruma::{OwnedRoomAliasId, api::client::alias::delete_alias::v3};
 
-use crate::{ApiError, Limited, Path, Ruma, client::rooms::Author};
+use crate::{ApiError, Author, Limited, Path, Ruma};
 
 pub(super) async fn handle(
     author: Author,

@@ -5,7 +5,7 @@ use greenroom_rooms::Rooms;
 use ruma::{OwnedRoomId, api::client::directory::set_room_visibility::v3};
 use serde::Deserialize;
 
-use crate::{ApiError, JsonBody, Limited, Path, Ruma, client::rooms::Author};
+use crate::{ApiError, Author, JsonBody, Limited, Path, Ruma};
 
 // ruma's type asks for what the specification has a default for, and takes any word.
 #[derive(Deserialize)]

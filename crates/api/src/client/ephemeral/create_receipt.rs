@@ -9,7 +9,7 @@ use ruma::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{ApiError, JsonBody, Path, Requester, Ruma};
+use crate::{ApiError, Author, JsonBody, Limited, Path, Ruma};
 
 /// A wrong `thread_id` is told from a wrong body, so it is read by hand.
 #[derive(Deserialize)]
@@ -18,11 +18,12 @@ pub(super) struct Body {
 }
 
 pub(super) async fn handle(
-    requester: Requester,
+    author: Author,
     Path((room_id, receipt_type, event_id)): Path<(OwnedRoomId, String, OwnedEventId)>,
     JsonBody(body): JsonBody<Body>,
     receipts: web::Data<ReceiptService>,
 ) -> Result<Ruma<v3::Response>, ApiError> {
+    let requester = author.counted(Limited::Update)?;
     let thread = thread(body.thread_id)?;
     receipts
         .set_receipt(

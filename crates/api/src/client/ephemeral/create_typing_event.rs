@@ -7,7 +7,7 @@ use greenroom_ephemeral::{PresenceTracker, TypingTracker};
 use ruma::{OwnedRoomId, OwnedUserId, api::client::typing::create_typing_event::v3};
 use serde::Deserialize;
 
-use crate::{ApiError, JsonBody, Path, Requester, Ruma};
+use crate::{ApiError, Author, JsonBody, Limited, Path, Ruma};
 
 /// For clients that do not say how long: the interval at which the specification has them repeat
 /// themselves.
@@ -21,12 +21,13 @@ pub(super) struct Body {
 }
 
 pub(super) async fn handle(
-    requester: Requester,
+    author: Author,
     Path((room_id, user_id)): Path<(OwnedRoomId, OwnedUserId)>,
     JsonBody(body): JsonBody<Body>,
     typing: web::Data<TypingTracker>,
     presence: web::Data<PresenceTracker>,
 ) -> Result<Ruma<v3::Response>, ApiError> {
+    let requester = author.counted(Limited::Update)?;
     let timeout = Duration::from_millis(body.timeout.unwrap_or(DEFAULT_TIMEOUT_MS));
     let timeout = body.typing.then_some(timeout);
     typing

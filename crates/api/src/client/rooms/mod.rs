@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::{Access, Requester, Routes, custom_endpoint, endpoint, endpoint_at};
 
-mod author;
 mod ban_user;
 mod create_room;
 mod event_content;
@@ -33,7 +32,9 @@ mod send_event;
 mod send_state_event;
 mod unban_user;
 
-pub(super) use self::{author::Author, limit::Limit};
+use crate::Author;
+
+pub(super) use self::limit::Limit;
 
 pub(super) fn list(routes: &mut Routes) {
     creation(routes);

@@ -6,7 +6,7 @@ use ruma::OwnedUserId;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{ApiError, JsonAnswer, JsonBody, Path, Requester};
+use crate::{ApiError, Author, JsonAnswer, JsonBody, Limited, Path};
 
 #[derive(Serialize)]
 pub(super) struct Answer {
@@ -14,11 +14,12 @@ pub(super) struct Answer {
 }
 
 pub(super) async fn handle(
-    requester: Requester,
+    author: Author,
     Path((user_id,)): Path<(OwnedUserId,)>,
     JsonBody(filter): JsonBody<Box<RawValue>>,
     sync: web::Data<SyncService>,
 ) -> Result<JsonAnswer<Answer>, ApiError> {
+    let requester = author.counted(Limited::Update)?;
     if user_id != requester.user_id {
         return Err(ApiError::forbidden(
             "You can only store filters of your own.",
