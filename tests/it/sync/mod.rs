@@ -3,6 +3,7 @@
 use greenroom_tests::{Client, encode};
 use serde_json::{Value, json};
 
+mod absence;
 mod filters;
 mod gaps;
 mod lazy;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use greenroom_events::{
-    EventFields, Format, Viewer, VisibilityHistory,
+    EventFields, EventFilter, Format, Viewer, VisibilityHistory,
     view::{Related, related_ids},
 };
 use greenroom_model::{PageToken, StoredEvent, StreamPosition};
 use greenroom_storage::Direction;
-use ruma::RoomId;
+use ruma::{RoomId, events::room::member::MembershipState};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -62,37 +62,36 @@ impl Reading<'_> {
                 start: upto,
             });
         }
-        let wanted =
-            |event: &StoredEvent| self.filter.timeline.allows(event) && history.allows(event);
         let count = usize::try_from(limit).unwrap_or(usize::MAX);
+        let picked = || Picked {
+            filter: &self.filter.timeline,
+            history,
+            is_joined: history.membership_at(upto) == &MembershipState::Join,
+            count,
+            newest_first: Vec::new(),
+            is_cut: false,
+            limited: false,
+        };
         if let Some(in_memory) = room.and_then(|room| room.events_between(after, upto)) {
-            let mut events: Vec<_> = in_memory
-                .into_iter()
-                .filter(|tail| wanted(&tail.event))
-                .collect();
-            let surplus = events.len().saturating_sub(count);
-            events.drain(..surplus);
-            return Ok(bounded(events, surplus > 0, upto));
+            let mut picked = picked();
+            picked.add_all(in_memory.into_iter().rev());
+            return Ok(picked.timeline(upto));
         }
         if let Some(room) = room {
             // Memory need not reach back to `after` if it has more than is wanted.
-            let mut events: Vec<_> = room
-                .newest_events(upto)
-                .into_iter()
-                .filter(|tail| tail.event.position > after && wanted(&tail.event))
-                .collect();
-            let surplus = events.len().saturating_sub(count);
-            if surplus > 0 {
-                events.drain(..surplus);
-                return Ok(bounded(events, true, upto));
+            let mut picked = picked();
+            let in_memory = room.newest_events(upto).into_iter().rev();
+            picked.add_all(in_memory.take_while(|tail| tail.event.position > after));
+            if picked.limited {
+                return Ok(picked.timeline(upto));
             }
         }
         let edition = room.map(Room::edition);
         let mut looked_at = Vec::new();
-        let mut newest_first = Vec::new();
-        let (mut at, mut scanned, mut limited) = (upto, 0, false);
+        let mut picked = picked();
+        let (mut at, mut scanned) = (upto, 0);
         'read: loop {
-            let missing = limit.saturating_sub(newest_first.len() as u64) + 1;
+            let missing = limit.saturating_sub(picked.newest_first.len() as u64) + 1;
             let batch = match self.filter.timeline.allows_all() {
                 true => missing,
                 false => missing.max(100),
@@ -107,28 +106,22 @@ impl Reading<'_> {
                 at = event.position.before();
                 let event = Arc::new(TailEvent::new(Arc::new(event)));
                 looked_at.push(Arc::clone(&event));
-                if !wanted(&event.event) {
-                    continue;
-                }
-                if newest_first.len() >= count || scanned > SCAN_BUDGET {
-                    limited = true;
+                if !picked.add(event, scanned > SCAN_BUDGET) {
                     break 'read;
                 }
-                newest_first.push(event);
             }
             if exhausted {
                 break;
             }
             if scanned > SCAN_BUDGET {
-                limited = true;
+                picked.limited = true;
                 break;
             }
         }
         if let (Some(room), Some(edition)) = (room, edition) {
             room.keep_events(edition, upto, &looked_at);
         }
-        newest_first.reverse();
-        Ok(bounded(newest_first, limited, upto))
+        Ok(picked.timeline(upto))
     }
 
     /// The timeline as the client gets it.
@@ -196,13 +189,55 @@ impl Reading<'_> {
     }
 }
 
-fn bounded(events: Vec<Arc<TailEvent>>, limited: bool, upto: StreamPosition) -> Timeline {
-    let start = events
-        .first()
-        .map_or(upto, |first| first.event.position.before());
-    Timeline {
-        events,
-        limited,
-        start,
+/// Events of a room that belong into a timeline, taken from the newest back.
+struct Picked<'a> {
+    filter: &'a EventFilter,
+    history: &'a VisibilityHistory,
+    /// Whether the reader is joined at the end: then they must end up with the state as it is.
+    is_joined: bool,
+    count: usize,
+    newest_first: Vec<Arc<TailEvent>>,
+    /// Whether state changed before the oldest of them where the reader may not see it. What was
+    /// before that cannot be in the same timeline: they would take older state for the newest.
+    is_cut: bool,
+    limited: bool,
+}
+
+impl Picked<'_> {
+    /// Takes the next older event. False if that is all: then the timeline is limited.
+    fn add(&mut self, tail: Arc<TailEvent>, is_over: bool) -> bool {
+        let event = &tail.event;
+        if !self.history.allows(event) {
+            self.is_cut |= self.is_joined && event.state_key.is_some();
+        } else if self.filter.allows(event) {
+            if is_over || self.is_cut || self.newest_first.len() >= self.count {
+                self.limited = true;
+                return false;
+            }
+            self.newest_first.push(tail);
+        }
+        true
+    }
+
+    fn add_all(&mut self, newest_first: impl IntoIterator<Item = Arc<TailEvent>>) {
+        for tail in newest_first {
+            if !self.add(tail, false) {
+                break;
+            }
+        }
+    }
+
+    /// What was picked, as a timeline that ends at `upto`.
+    fn timeline(self, upto: StreamPosition) -> Timeline {
+        let mut events = self.newest_first;
+        events.reverse();
+        let start = events
+            .first()
+            .map_or(upto, |first| first.event.position.before());
+        Timeline {
+            events,
+            limited: self.limited,
+            start,
+        }
     }
 }
