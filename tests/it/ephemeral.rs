@@ -176,7 +176,9 @@ async fn presence_reaches_who_shares_a_room() {
         .put(&status_of(&alice), json!({"presence": "offline"}))
         .await
         .expect_ok();
-    sees_presence(&bob, &since, &alice, &json!({"presence": "offline"})).await;
+    // Whether somebody is active is said of who is online.
+    let offline = json!({"presence": "offline", "currently_active": null});
+    sees_presence(&bob, &since, &alice, &offline).await;
 }
 
 #[tokio::test]
@@ -358,6 +360,30 @@ async fn receipts_of_threads_stand_beside_each_other() {
     )
     .await;
     answer.expect_error(400, "M_INVALID_PARAM");
+}
+
+#[tokio::test]
+async fn receipts_of_the_room_and_of_a_thread_may_be_for_the_same_event() {
+    let server = shared_server().await;
+    let Pair { alice, bob, room } = pair(&server, "both").await;
+    let event_id = alice.send_text(&room, "1", "one").await;
+    let since = alice.now().await;
+    for body in [json!({"thread_id": "main"}), json!({})] {
+        reads(&bob, &room, "m.read", &event_id, body)
+            .await
+            .expect_ok();
+    }
+    for query in [String::new(), format!("since={}", encode(&since))] {
+        let answer = alice.sync(&query).await;
+        let joined = &answer["rooms"]["join"][&room];
+        let mut threads: Vec<&Value> = events_of(joined, "m.receipt")
+            .map(|content| &content[&event_id]["m.read"][&bob.user_id]["thread_id"])
+            .collect();
+        threads.sort_by_key(|thread_id| thread_id.is_string());
+        assert_eq!(threads, [&Value::Null, &json!("main")], "{joined}");
+    }
+    let answer = alice.over("r0").get("initialSync").await.expect_ok();
+    assert_eq!(answer["receipts"].as_array().unwrap().len(), 2, "{answer}");
 }
 
 #[tokio::test]

@@ -113,6 +113,13 @@ impl EventFilter {
             && self.has_url.is_none_or(|wanted| has_url(event) == wanted)
     }
 
+    /// Whether something with this content is wanted, as far as that is for `contains_url` to say.
+    #[must_use]
+    pub fn allows_content(&self, content: &str) -> bool {
+        let has_url = || serde_json::from_str::<Content>(content).is_ok_and(|it| it.url.is_some());
+        self.has_url.is_none_or(|wanted| has_url() == wanted)
+    }
+
     /// Whether every event is wanted.
     #[must_use]
     pub fn allows_all(&self) -> bool {
@@ -143,11 +150,12 @@ fn matches(pattern: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
+#[derive(Deserialize)]
+struct Content {
+    url: Option<IgnoredAny>,
+}
+
 fn has_url(event: &StoredEvent) -> bool {
-    #[derive(Deserialize)]
-    struct Content {
-        url: Option<IgnoredAny>,
-    }
     #[derive(Deserialize)]
     struct Event {
         content: Content,

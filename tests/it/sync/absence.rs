@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 use super::{does, filtered, joined, since, topic};
 
 /// The topic that a client has after an answer: first `state` counts, then the timeline.
-fn topic_of<'a>(section: &'a Value) -> Option<&'a str> {
+fn topic_of(section: &Value) -> Option<&str> {
     let lists = [
         &section["state"],
         &section["state_after"],
         &section["timeline"],
     ];
-    let events = lists.into_iter().flat_map(|list| super::events(list));
+    let events = lists.into_iter().flat_map(super::events);
     events
         .filter(|event| event["type"] == "m.room.topic")
         .filter_map(|event| event["content"]["topic"].as_str())
-        .last()
+        .next_back()
 }
 
 async fn room_for_members_only(alice: &Client) -> String {

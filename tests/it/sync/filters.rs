@@ -3,7 +3,7 @@
 use greenroom_tests::{Client, encode, shared_server};
 use serde_json::{Value, json};
 
-use super::{bodies, events, filtered, joined, says, since};
+use super::{bodies, contents, events, filtered, joined, says, since};
 
 async fn store(user: &Client, filter: &Value) -> String {
     let path = format!("user/{}/filter", encode(&user.user_id));
@@ -245,5 +245,87 @@ async fn fields_and_format_of_events_can_be_chosen() {
         "signatures",
     ] {
         assert!(!event[field].is_null(), "{field}: {event}");
+    }
+}
+
+#[tokio::test]
+async fn who_reads_and_who_types_are_filtered_as_senders() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let carol = server.register("carol").await;
+    let room = alice.create_public_room().await;
+    let sent = says(&alice, &room, &["1"]).await;
+    for user in [&bob, &carol] {
+        user.join(&room).await;
+        let path = format!("rooms/{}/receipt/m.read/{}", encode(&room), sent[0]);
+        user.post(&path, json!({})).await.expect_ok();
+        let path = format!("rooms/{}/typing/{}", encode(&room), encode(&user.user_id));
+        let body = json!({"typing": true, "timeout": 60_000});
+        user.put(&path, body).await.expect_ok();
+    }
+    let (bobs, carols) = (&bob.user_id, &carol.user_id);
+    for (ephemeral, typing, reading) in [
+        (json!({}), vec![bobs, carols], 2),
+        (json!({"senders": [bobs]}), vec![bobs], 1),
+        (json!({"not_senders": [bobs]}), vec![carols], 1),
+        (json!({"senders": []}), vec![], 0),
+        (json!({"contains_url": true}), vec![], 0),
+        (json!({"contains_url": false}), vec![bobs, carols], 2),
+    ] {
+        let filter = json!({"room": {"ephemeral": ephemeral}});
+        let answer = filtered(&alice, &filter, "").await;
+        let list = &joined(&answer, &room)["ephemeral"];
+        let types = contents(list, "m.typing");
+        let types = types.first().map_or(json!([]), |it| it["user_ids"].clone());
+        assert_eq!(types, json!(typing), "{filter}: {list}");
+        let read = contents(list, "m.receipt");
+        let read = read
+            .first()
+            .and_then(|it| it[&sent[0]]["m.read"].as_object());
+        assert_eq!(
+            read.map_or(0, serde_json::Map::len),
+            reading,
+            "{filter}: {list}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn account_data_is_sent_by_whose_it_is() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_public_room().await;
+    let user = format!("user/{}", encode(&alice.user_id));
+    let of_room = format!("{user}/rooms/{}/account_data", encode(&room));
+    for base in [format!("{user}/account_data"), of_room] {
+        let with_url = json!({"url": "mxc://a/b"});
+        let path = format!("{base}/org.example.a");
+        alice.put(&path, with_url).await.expect_ok();
+        let path = format!("{base}/org.example.b");
+        alice.put(&path, json!({})).await.expect_ok();
+    }
+    let both = ["org.example.a", "org.example.b"];
+    for (lists, global, of_room) in [
+        (json!({"senders": [alice.user_id]}), &both[..], &both[..]),
+        (json!({"senders": ["@bob:localhost"]}), &[], &[]),
+        (json!({"not_senders": [alice.user_id]}), &[], &[]),
+        (json!({"contains_url": true}), &both[..], &both[..1]),
+        (json!({"contains_url": false}), &both[..], &both[1..]),
+    ] {
+        let filter = json!({"account_data": lists, "room": {"account_data": lists}});
+        let answer = filtered(&alice, &filter, "").await;
+        let types = |list: &Value| -> Vec<String> {
+            let types = events(list).iter().map(|it| it["type"].as_str().unwrap());
+            let mut types: Vec<_> = types
+                .filter(|it| *it != "m.push_rules")
+                .map(str::to_owned)
+                .collect();
+            types.sort();
+            types
+        };
+        assert_eq!(types(&answer["account_data"]), global, "{filter}");
+        let section = joined(&answer, &room);
+        assert_eq!(types(&section["account_data"]), of_room, "{filter}");
     }
 }

@@ -95,6 +95,61 @@ async fn the_event_stream_tells_of_invites_and_of_being_removed() {
 }
 
 #[tokio::test]
+async fn the_event_stream_tells_of_ones_own_data_and_tags() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_public_room().await;
+    let elsewhere = alice.create_public_room().await;
+    let start = end(&follow(&alice, "").await);
+    let user = format!("user/{}", encode(&alice.user_id));
+    let waiting = format!("from={}&timeout=30000", encode(&start));
+    let set = async {
+        let path = format!("{user}/account_data/org.example.a");
+        alice.put(&path, json!({"n": 1})).await.expect_ok();
+    };
+    let (answer, ()) = tokio::join!(follow(&alice, &waiting), set);
+    assert_eq!(
+        of_type(&answer, "org.example.a"),
+        [&json!({"type": "org.example.a", "content": {"n": 1}})],
+        "{answer}"
+    );
+    for which in [&room, &elsewhere] {
+        let path = format!("{user}/rooms/{}/tags/u.work", encode(which));
+        alice.put(&path, json!({"order": 0.5})).await.expect_ok();
+    }
+    let content = json!({"tags": {"u.work": {"order": 0.5}}});
+    let tag = |room: &str| json!({"type": "m.tag", "content": content, "room_id": room});
+    let answer = follow(&alice, &format!("from={}", encode(&end(&answer)))).await;
+    assert_eq!(
+        of_type(&answer, "m.tag"),
+        [&tag(&room), &tag(&elsewhere)],
+        "{answer}"
+    );
+    let one_room = format!("from={}&room_id={}", encode(&start), encode(&room));
+    let answer = follow(&alice, &one_room).await;
+    assert_eq!(answer["chunk"], json!([tag(&room)]), "{answer}");
+    let nothing = follow(&alice, &format!("from={}", encode(&alice.now().await))).await;
+    assert_eq!(nothing["chunk"], json!([]), "{nothing}");
+}
+
+#[tokio::test]
+async fn the_first_clients_are_not_told_of_knocks() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let rules = json!([{"type": "m.room.join_rules", "content": {"join_rule": "knock"}}]);
+    let room = alice.create_room(json!({"initial_state": rules})).await;
+    bob.post(&format!("knock/{}", encode(&room)), json!({}))
+        .await
+        .expect_ok();
+    let all = bob.get("initialSync").await.expect_ok();
+    assert_eq!(all["rooms"], json!([]), "{all}");
+    alice.invite(&room, &bob).await;
+    let all = bob.get("initialSync").await.expect_ok();
+    assert_eq!(all["rooms"][0]["membership"], "invite", "{all}");
+}
+
+#[tokio::test]
 async fn a_room_that_all_may_read_is_followed_from_outside() {
     let server = shared_server().await;
     let alice = server.register("alice").await;

@@ -21,7 +21,7 @@ use crate::{
     CompiledFilter, SyncError, SyncRequest, SyncService,
     hub::Cue,
     index::User,
-    sections::{receipt_event, typing_event},
+    sections::{data_event, receipt_events, typing_event},
     service::{Present, Reading},
 };
 
@@ -177,6 +177,10 @@ impl SyncService {
             };
         }
         let mut chunk = self.render_legacy(reading, &events, &outside).await?;
+        chunk.extend(
+            self.data(reading, since.position, upto.position, room_id)
+                .await?,
+        );
         if let Some(room_id) = room_id {
             typed.push(room_id.to_owned());
         }
@@ -190,9 +194,7 @@ impl SyncService {
             let read = receipts
                 .receipts(room_id, user_id, since.position, upto.position)
                 .await?;
-            if !read.is_empty() {
-                chunk.push(receipt_event(read, Some(room_id))?);
-            }
+            chunk.extend(receipt_events(read, Some(room_id))?);
         }
         if upto.typing > since.typing {
             for room_id in typed {
@@ -206,6 +208,29 @@ impl SyncService {
             chunk.extend(reading.presence(&Vec::new())?);
         }
         Ok((chunk, upto))
+    }
+
+    /// What changed of the user's own data, everywhere or in one room.
+    async fn data(
+        &self,
+        reading: &Reading<'_>,
+        after: StreamPosition,
+        upto: StreamPosition,
+        room_id: Option<&RoomId>,
+    ) -> Result<Vec<Box<RawValue>>, SyncError> {
+        let user = &reading.user;
+        if user.newest_account_data() <= after {
+            return Ok(Vec::new());
+        }
+        let store = &self.inner.parts.account_data;
+        let changes = store
+            .account_data_changes(&user.user_id, after, upto)
+            .await?;
+        changes
+            .iter()
+            .filter(|entry| room_id.is_none_or(|room_id| entry.room_id.as_deref() == Some(room_id)))
+            .map(|entry| data_event(entry, entry.room_id.as_deref()))
+            .collect()
     }
 
     /// Events of several rooms in the shape of the first API, those the user may see.

@@ -17,7 +17,7 @@ use super::events::{FROM_THE_START, legacy_request};
 use crate::{
     CompiledFilter, SyncError, SyncService,
     index::Standing,
-    sections::{OfRooms, receipt_event},
+    sections::{OfRooms, receipt_events},
     service::{Present, Reading},
 };
 
@@ -101,7 +101,10 @@ impl SyncService {
         let limit = limit.unwrap_or(16).min(MAX_LIMIT);
         let mut standings = Vec::new();
         reading.user.each_room(|room_id, standing| {
-            standings.push((room_id.clone(), standing.clone()));
+            // Joined rooms and invites: the first API knows nothing of knocks.
+            if standing.membership != MembershipState::Knock {
+                standings.push((room_id.clone(), standing.clone()));
+            }
         });
         standings.sort_by_key(|(_, standing)| standing.position);
         let changes = reading.account_data_changes().await?;
@@ -117,7 +120,7 @@ impl SyncService {
                     self.initial_room(&reading, &room_id, &history, upto, limit)
                         .await?
                 }
-                _ => self.outside(&reading, &room_id, &standing).await?,
+                _ => self.invited_to(&reading, &room_id, &standing).await?,
             };
             room.membership = Some(standing.membership);
             room.account_data = of_rooms.remove(&room_id).unwrap_or_default();
@@ -210,10 +213,7 @@ impl SyncService {
         let receipts = store
             .receipts(room_id, user_id, FROM_THE_START, upto)
             .await?;
-        if receipts.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(vec![receipt_event(receipts, Some(room_id))?])
+        receipt_events(receipts, Some(room_id))
     }
 
     /// A room with its last events before `upto`, and its state there.
@@ -304,21 +304,17 @@ impl SyncService {
         Ok(rooms)
     }
 
-    /// A room that the user is invited to or has knocked on.
-    async fn outside(
+    /// A room that the user is invited to.
+    async fn invited_to(
         &self,
         reading: &Reading<'_>,
         room_id: &RoomId,
         standing: &Standing,
     ) -> Result<InitialRoom, SyncError> {
-        let invite = match standing.membership {
-            MembershipState::Invite => self.invite(reading, room_id, standing).await?,
-            _ => None,
-        };
         Ok(InitialRoom {
             room_id: room_id.to_owned(),
             membership: None,
-            invite,
+            invite: self.invite(reading, room_id, standing).await?,
             visibility: self.visibility(room_id).await?,
             messages: None,
             state: Some(reading.stripped_state(room_id, standing).await?.events),

@@ -15,12 +15,21 @@ struct DataEvent<'a> {
     #[serde(rename = "type")]
     data_type: &'a str,
     content: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room_id: Option<&'a RoomId>,
 }
 
-/// Account data as an event.
-pub(crate) fn data_event(data_type: &str, content: &RawValue) -> Result<Box<RawValue>, SyncError> {
-    to_raw_value(&DataEvent { data_type, content })
-        .map_err(|error| greenroom_events::EventError::from(error).into())
+/// Account data as an event, which says its room if it is given one.
+pub(crate) fn data_event(
+    entry: &AccountDataEntry,
+    room_id: Option<&RoomId>,
+) -> Result<Box<RawValue>, SyncError> {
+    let event = DataEvent {
+        data_type: &entry.data_type,
+        content: &entry.content,
+        room_id,
+    };
+    to_raw_value(&event).map_err(|error| greenroom_events::EventError::from(error).into())
 }
 
 /// Account data of rooms, as events.
@@ -66,16 +75,16 @@ impl Reading<'_> {
         Ok(changes)
     }
 
+    /// Whether the filter lets it through. Its sender is whose it is.
     fn wants(&self, entry: &AccountDataEntry) -> bool {
-        match &entry.room_id {
-            None => self.filter.account_data.allows_type(&entry.data_type, None),
-            Some(room_id) => {
-                let filter = &self.filter.room_account_data;
-                filter.allows_room(room_id)
-                    && self.filter.rooms.allows_room(room_id)
-                    && filter.allows_type(&entry.data_type, None)
-            }
-        }
+        let filter = match &entry.room_id {
+            None => &self.filter.account_data,
+            Some(_) => &self.filter.room_account_data,
+        };
+        entry.room_id.as_ref().is_none_or(|room_id| {
+            filter.allows_room(room_id) && self.filter.rooms.allows_room(room_id)
+        }) && filter.allows_type(&entry.data_type, Some(&self.user.user_id))
+            && filter.allows_content(entry.content.get())
     }
 
     /// All of the user's data in a room, for a room that the client has not seen: what was set
@@ -102,7 +111,7 @@ impl Reading<'_> {
         let mut global = Vec::new();
         let mut of_rooms = OfRooms::new();
         for entry in changes {
-            match (data_event(&entry.data_type, &entry.content), entry.room_id) {
+            match (data_event(&entry, None), entry.room_id) {
                 (Ok(event), None) => global.push(event),
                 (Ok(event), Some(room_id)) => of_rooms.entry(room_id).or_default().push(event),
                 (Err(error), _) => tracing::error!(%error, "account data does not read"),

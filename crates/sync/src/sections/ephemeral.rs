@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use greenroom_storage::Receipt;
+use greenroom_stream::TypingUsers;
 use ruma::{OwnedEventId, OwnedUserId, RoomId};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -55,14 +56,17 @@ pub(crate) fn typing_event(
     event("m.typing", TypingContent { user_ids }, room_id)
 }
 
-/// An `m.receipt` event of all these receipts.
-pub(crate) fn receipt_event(
+/// These receipts as `m.receipt` events, one per thread: a user may have read up to the same event
+/// in a thread and in the room as a whole, and one event has no place for both.
+pub(crate) fn receipt_events(
     receipts: Vec<Receipt>,
     room_id: Option<&RoomId>,
-) -> Result<Box<RawValue>, SyncError> {
-    let mut content = ReceiptContent::new();
+) -> Result<Vec<Box<RawValue>>, SyncError> {
+    let mut threads: BTreeMap<Option<String>, ReceiptContent> = BTreeMap::new();
     for receipt in receipts {
-        content
+        threads
+            .entry(receipt.thread_id.clone())
+            .or_default()
             .entry(receipt.event_id)
             .or_default()
             .entry(receipt.receipt_type)
@@ -75,7 +79,10 @@ pub(crate) fn receipt_event(
                 },
             );
     }
-    event("m.receipt", content, room_id)
+    threads
+        .into_values()
+        .map(|content| event("m.receipt", content, room_id))
+        .collect()
 }
 
 impl Reading<'_> {
@@ -87,13 +94,13 @@ impl Reading<'_> {
     ) -> Result<Vec<Box<RawValue>>, SyncError> {
         let filter = &self.filter.ephemeral;
         let mut events = Vec::new();
-        if !filter.allows_room(&room.room_id) {
+        if !filter.allows_room(&room.room_id) || !filter.allows_content("{}") {
             return Ok(events);
         }
         let typing_after = self.since.map_or(0, |since| since.typing);
         if (is_new || self.upto.typing > typing_after)
             && filter.allows_type("m.typing", None)
-            && let Some(typing) = self.service.parts.typing.typing(&room.room_id)
+            && let Some(typing) = self.wanted_typing(&room.room_id)
             // Somebody who did not know that anybody typed need not hear that nobody does.
             && (typing.counter > typing_after && self.since.is_some()
                 || is_new && !typing.user_ids.is_empty())
@@ -113,15 +120,25 @@ impl Reading<'_> {
         if (is_new || newest > after) && filter.allows_type("m.receipt", None) {
             let store = &self.service.parts.receipts;
             let upto = self.upto.position;
-            let receipts = store
+            let mut receipts = store
                 .receipts(&room.room_id, &self.user.user_id, after, upto)
                 .await?;
-            if !receipts.is_empty() {
-                events.push(receipt_event(receipts, None)?);
-            } else if is_new {
+            if receipts.is_empty() && is_new {
                 facts.keep_no_receipts(&room.room_id, edition, newest);
             }
+            receipts.retain(|receipt| filter.allows_type("m.receipt", Some(&receipt.user_id)));
+            events.extend(receipt_events(receipts, None)?);
         }
         Ok(events)
+    }
+
+    /// Who types in a room, of those whom the filter lets through.
+    fn wanted_typing(&self, room_id: &RoomId) -> Option<TypingUsers> {
+        let mut typing = self.service.parts.typing.typing(room_id)?;
+        let filter = &self.filter.ephemeral;
+        typing
+            .user_ids
+            .retain(|user_id| filter.allows_type("m.typing", Some(user_id)));
+        Some(typing)
     }
 }

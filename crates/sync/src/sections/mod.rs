@@ -17,8 +17,8 @@ use ruma::{OwnedRoomId, OwnedUserId, events::room::member::MembershipState};
 use serde_json::value::RawValue;
 
 pub(crate) use self::{
-    account_data::OfRooms,
-    ephemeral::{receipt_event, typing_event},
+    account_data::{OfRooms, data_event},
+    ephemeral::{receipt_events, typing_event},
 };
 use crate::{
     EventList, SyncAnswer, SyncError,

@@ -16,7 +16,9 @@ struct PresenceContent {
     last_active_ago: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status_msg: Option<String>,
-    currently_active: bool,
+    /// Only of who is online.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currently_active: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -73,6 +75,7 @@ impl Reading<'_> {
             let Some(status) = source.presence(&user_id) else {
                 continue;
             };
+            let is_online = status.presence == PresenceState::Online;
             let event = PresenceEvent {
                 event_type: "m.presence",
                 sender: &user_id,
@@ -80,7 +83,7 @@ impl Reading<'_> {
                     presence: status.presence,
                     last_active_ago: status.last_active_ago_ms,
                     status_msg: status.status_msg,
-                    currently_active: status.currently_active,
+                    currently_active: is_online.then_some(status.currently_active),
                 },
             };
             let event = to_raw_value(&event).map_err(greenroom_events::EventError::from)?;
