@@ -404,6 +404,8 @@ impl From<RoomError> for ApiError {
                     .write(|unwritten| tracing::warn!(%error, unwritten, "a room does not answer"));
                 Self::unavailable("This room does not answer now. Try again soon.")
             }
+            // It is in the log already.
+            RoomError::Panicked => Self::internal_silently(),
             RoomError::Storage(cause) => cause.into(),
         }
     }
@@ -527,6 +529,7 @@ mod tests {
             (RoomError::InvalidParam("x"), "400 M_INVALID_PARAM"),
             (RoomError::Busy, "503 M_UNKNOWN"),
             (RoomError::Stopped, "503 M_UNKNOWN"),
+            (RoomError::Panicked, "500 M_UNKNOWN"),
             (StorageError::Overloaded.into(), "503 M_UNKNOWN"),
             (event(EventError::BadJson("x".into())), "400 M_BAD_JSON"),
             (

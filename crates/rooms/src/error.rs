@@ -60,6 +60,9 @@ pub enum RoomError {
     /// The room's actor ended before it answered. A retry may succeed.
     #[error("the room's actor stopped")]
     Stopped,
+    /// This server has a bug, and what was asked for has found it. Nothing was done, or all of it.
+    #[error("the room's actor panicked")]
+    Panicked,
     /// Storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -15,7 +15,7 @@ use ruma::{
 
 use crate::{
     RoomError,
-    actor::{Registry, Tools},
+    actor::{Idle, Registry, Tools},
     wish::Wish,
 };
 
@@ -75,6 +75,7 @@ impl Rooms {
             store: Arc::clone(&parts.rooms),
             signer: Arc::clone(&parts.signer),
             clock: Arc::clone(&parts.clock),
+            idle: Idle::default(),
         };
         let registry = Registry::start(tools, parts.settings.arbiters);
         Self {

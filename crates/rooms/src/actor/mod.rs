@@ -1,8 +1,11 @@
 //! The room actor: builds, authorizes and appends events for one room, one at a time.
 
+mod contained;
 mod head;
 mod recent;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::Arc,
@@ -21,14 +24,10 @@ use ruma::{OwnedEventId, OwnedRoomId};
 use self::recent::{InFlight, Recent};
 pub(crate) use self::{
     head::{RoomHead, Step, membership_of},
-    registry::{Registry, next_generation},
+    registry::{Places, Registry, next_generation},
 };
 use crate::{RoomError, wish::Wish};
 
-/// How often an actor looks whether anybody still needs it.
-const IDLE_CHECK: Duration = Duration::from_mins(1);
-/// How long an actor outlives the last wish.
-const IDLE_AFTER: Duration = Duration::from_mins(5);
 /// How long an actor outlives the news that there is no such room.
 const NO_ROOM_AFTER: Duration = Duration::from_secs(1);
 /// How many wishes wait in one room's mailbox.
@@ -42,6 +41,25 @@ pub(crate) struct Tools {
     pub(crate) store: Arc<dyn RoomStore>,
     pub(crate) signer: Arc<EventSigner>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) idle: Idle,
+}
+
+/// When an actor that nobody needs ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Idle {
+    /// How often it looks whether anybody still needs it.
+    pub(crate) check: Duration,
+    /// How long it outlives the last wish.
+    pub(crate) after: Duration,
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self {
+            check: Duration::from_mins(1),
+            after: Duration::from_mins(5),
+        }
+    }
 }
 
 /// Append what somebody wishes, if the room allows it. Resolves after the commit.
@@ -52,12 +70,16 @@ pub(crate) struct Propose(pub(crate) Arc<Wish>);
 /// Builds, authorizes and appends events for one room, one at a time.
 ///
 /// Invariant: `head` is the state after every append handed to the writer, committed or in
-/// flight. If one of them fails, `head` is dropped and loaded again; the writer refuses what was
-/// built on the failed one, so nothing is committed with a hole before it.
+/// flight. If one of them fails, or a wish panics, `head` is dropped and loaded again; the writer
+/// refuses what was built on a failed one, so nothing is committed with a hole before it.
 pub(crate) struct RoomActor {
     room_id: OwnedRoomId,
     tools: Arc<Tools>,
+    /// Where the registry finds this actor; it leaves when it ends.
+    places: Places,
     head: Option<RoomHead>,
+    /// How many heads were dropped. What was read for an earlier one is not taken in.
+    dropped: u64,
     recent: Recent,
     in_flight: usize,
     last_wish: Instant,
@@ -73,11 +95,13 @@ struct Loaded {
 type Reply = fut::LocalBoxActorFuture<RoomActor, Result<OwnedEventId, RoomError>>;
 
 impl RoomActor {
-    pub(crate) fn new(room_id: OwnedRoomId, tools: Arc<Tools>) -> Self {
+    pub(crate) fn new(room_id: OwnedRoomId, tools: Arc<Tools>, places: Places) -> Self {
         Self {
             room_id,
             tools,
+            places,
             head: None,
+            dropped: 0,
             recent: Recent::default(),
             in_flight: 0,
             last_wish: Instant::now(),
@@ -126,22 +150,27 @@ impl RoomActor {
                 if let Some(key) = key {
                     actor.recent.remove(key);
                 }
-                actor.drop_head(generation);
+                actor.head_failed(generation);
             }
             outcome
         }))
     }
 
     /// Forgets a head that an append of its generation has proven wrong.
-    fn drop_head(&mut self, generation: u64) {
+    fn head_failed(&mut self, generation: u64) {
         if self
             .head
             .as_ref()
             .is_some_and(|head| head.generation() == generation)
         {
             tracing::debug!(room.id = %self.room_id, "an append failed, the head is loaded again");
-            self.head = None;
+            self.drop_head();
         }
+    }
+
+    fn drop_head(&mut self) {
+        self.head = None;
+        self.dropped += 1;
     }
 
     fn load_then_propose(&mut self, keys: Vec<StateKey>, wish: Arc<Wish>, rounds: u8) -> Reply {
@@ -151,9 +180,21 @@ impl RoomActor {
         };
         let generation = self.head.as_ref().map(RoomHead::generation);
         let version = self.head.as_ref().map(|head| head.version().clone());
-        let load = load(Arc::clone(&self.tools), self.room_id.clone(), version, keys);
+        let dropped = self.dropped;
+        let (tools, room_id) = (Arc::clone(&self.tools), self.room_id.clone());
+        let load = async move {
+            if version.is_none() && dropped > 0 {
+                // Appends of the head before may be on their way still, or in doubt. They are
+                // committed or refused before anything is built on what the database says.
+                tools.store.settle().await?;
+            }
+            load(tools, room_id, version, keys).await
+        };
         Box::pin(load.into_actor(self).then(move |loaded, actor, ctx| {
-            let installed = loaded.and_then(|loaded| actor.install(loaded, generation));
+            let installed = match loaded {
+                Ok(_) if actor.dropped != dropped => Ok(()),
+                loaded => loaded.and_then(|loaded| actor.install(loaded, generation)),
+            };
             match installed {
                 Ok(()) => actor.propose(wish, rounds),
                 Err(error) => {
@@ -172,7 +213,7 @@ impl RoomActor {
         }))
     }
 
-    /// Takes in what was loaded, unless the head it was loaded for is gone.
+    /// Takes in what was loaded, unless another load was quicker.
     fn install(&mut self, loaded: Loaded, generation: Option<u64>) -> Result<(), RoomError> {
         if let (None, Some(head)) = (&self.head, loaded.head) {
             self.head = Some(head);
@@ -227,11 +268,18 @@ impl Actor for RoomActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
         metrics::gauge!("greenroom_room_actors").increment(1.0);
-        ctx.run_interval(IDLE_CHECK, |actor, ctx| {
-            if actor.in_flight == 0 && actor.last_wish.elapsed() >= IDLE_AFTER {
+        let Idle { check, after } = self.tools.idle;
+        ctx.run_interval(check, move |actor, ctx| {
+            if actor.in_flight == 0 && actor.last_wish.elapsed() >= after {
                 ctx.stop();
             }
         });
+    }
+
+    fn stopped(&mut self, ctx: &mut Self::Context) {
+        let own = ctx.address();
+        self.places
+            .remove_if(&self.room_id, |_, place| place.is(&own));
     }
 }
 
@@ -246,6 +294,6 @@ impl Handler<Propose> for RoomActor {
 
     fn handle(&mut self, Propose(wish): Propose, _: &mut Self::Context) -> Self::Result {
         self.last_wish = Instant::now();
-        self.propose(wish, LOAD_ROUNDS)
+        self.contained(|actor| actor.propose(wish, LOAD_ROUNDS))
     }
 }

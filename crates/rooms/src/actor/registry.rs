@@ -30,11 +30,22 @@ pub(crate) fn next_generation() -> u64 {
     GENERATION.fetch_add(1, Ordering::Relaxed)
 }
 
+/// Where a room's actor is.
 #[derive(Clone)]
-struct Room {
+pub(crate) struct Place {
     address: Addr<RoomActor>,
     waiting: Arc<AtomicUsize>,
 }
+
+impl Place {
+    /// Whether it is this actor's.
+    pub(super) fn is(&self, actor: &Addr<RoomActor>) -> bool {
+        self.address == *actor
+    }
+}
+
+/// The rooms that have an actor. An actor that ends takes its place away.
+pub(crate) type Places = Arc<DashMap<OwnedRoomId, Place>>;
 
 /// Counts a request in for as long as it waits.
 struct Waiting(Arc<AtomicUsize>);
@@ -58,7 +69,7 @@ impl Drop for Waiting {
 /// All room actors of this process.
 pub(crate) struct Registry {
     tools: Arc<Tools>,
-    rooms: DashMap<OwnedRoomId, Room>,
+    places: Places,
     arbiters: Vec<ArbiterHandle>,
 }
 
@@ -70,7 +81,7 @@ impl Registry {
             .collect();
         Self {
             tools: Arc::new(tools),
-            rooms: DashMap::new(),
+            places: Places::default(),
             arbiters,
         }
     }
@@ -84,17 +95,12 @@ impl Registry {
         let wish = Arc::new(wish);
         let mut outcome = Err(RoomError::Stopped);
         for _ in 0..TRIES {
-            let room = self.room(room_id).await?;
-            let _waiting = Waiting::enter(&room.waiting)?;
-            outcome = match room.address.send(Propose(Arc::clone(&wish))).await {
+            let place = self.place(room_id).await?;
+            let _waiting = Waiting::enter(&place.waiting)?;
+            outcome = match place.address.send(Propose(Arc::clone(&wish))).await {
                 Ok(outcome) => outcome,
                 Err(MailboxError::Closed | MailboxError::Timeout) => Err(RoomError::Stopped),
             };
-            if matches!(outcome, Err(RoomError::NoSuchRoom)) {
-                // Its actor stops by itself; nobody finds it any more.
-                self.rooms
-                    .remove_if(room_id, |_, found| found.address == room.address);
-            }
             if !matches!(
                 outcome,
                 Err(RoomError::Stopped | RoomError::Storage(StorageError::StaleHead))
@@ -124,48 +130,56 @@ impl Registry {
         }
     }
 
+    /// How many rooms have an actor.
+    #[cfg(test)]
+    pub(super) fn place_count(&self) -> usize {
+        self.places.len()
+    }
+
     /// The room's actor, started if there is none.
-    async fn room(&self, room_id: &RoomId) -> Result<Room, RoomError> {
-        if let Some(room) = self
-            .rooms
+    async fn place(&self, room_id: &RoomId) -> Result<Place, RoomError> {
+        if let Some(place) = self
+            .places
             .get(room_id)
-            .filter(|room| room.address.connected())
+            .filter(|place| place.address.connected())
         {
-            return Ok(room.clone());
+            return Ok(place.clone());
         }
-        if self.rooms.contains_key(room_id) {
-            // It stopped, or it panicked, perhaps with appends on their way. They are committed
-            // or refused before its successor reads the head.
+        if self.places.contains_key(room_id) {
+            // It went without taking its place away: it broke, perhaps with appends on their way.
+            // They are committed or refused before its successor reads the head.
             self.tools.store.settle().await?;
         }
-        let room = self
-            .rooms
+        let place = self
+            .places
             .entry(room_id.to_owned())
-            .and_modify(|room| {
-                if !room.address.connected() {
-                    *room = self.start_actor(room_id);
+            .and_modify(|place| {
+                if !place.address.connected() {
+                    *place = self.start_actor(room_id);
                 }
             })
             .or_insert_with(|| self.start_actor(room_id));
-        Ok(room.clone())
+        Ok(place.clone())
     }
 
-    fn start_actor(&self, room_id: &RoomId) -> Room {
+    fn start_actor(&self, room_id: &RoomId) -> Place {
         let mut hasher = DefaultHasher::new();
         room_id.hash(&mut hasher);
-        let places = self.arbiters.len().max(1) as u64;
-        let place = usize::try_from(hasher.finish() % places).unwrap_or_default();
-        let (room_id, tools) = (room_id.to_owned(), Arc::clone(&self.tools));
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let address = match self.arbiters.get(place) {
-            Some(arbiter) => {
-                RoomActor::start_in_arbiter(arbiter, move |_| RoomActor::new(room_id, tools))
-            }
-            // There is always one: `start` made it. The current one serves as well.
-            None => RoomActor::start_in_arbiter(&Arbiter::current(), move |_| {
-                RoomActor::new(room_id, tools)
-            }),
+        let arbiters = self.arbiters.len().max(1) as u64;
+        let number = usize::try_from(hasher.finish() % arbiters).unwrap_or_default();
+        let actor = {
+            let (tools, places) = (Arc::clone(&self.tools), Arc::clone(&self.places));
+            let room_id = room_id.to_owned();
+            move || RoomActor::new(room_id, tools, places)
         };
-        Room { address, waiting }
+        let address = match self.arbiters.get(number) {
+            Some(arbiter) => RoomActor::start_in_arbiter(arbiter, |_| actor()),
+            // There is always one: `start` made it. The current one serves as well.
+            None => RoomActor::start_in_arbiter(&Arbiter::current(), |_| actor()),
+        };
+        Place {
+            address,
+            waiting: Arc::default(),
+        }
     }
 }
