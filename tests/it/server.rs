@@ -351,3 +351,37 @@ async fn a_second_start_on_the_same_data_finds_everything() {
         .collect();
     assert_eq!(ids, [second, first]);
 }
+
+#[tokio::test]
+async fn what_cannot_be_opened_is_named_with_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let garbage = folder.path().join("garbage.db");
+    std::fs::write(
+        &garbage,
+        "this is no database, however long it is looked at",
+    )
+    .unwrap();
+    let garbage = format!("sqlite:{}", garbage.display());
+    let cases = [
+        ("--metrics-listen", &*address, &["choose another port"][..]),
+        ("--database-url", &*garbage, &["not a database", "backup"]),
+    ];
+    for (flag, value, advice) in cases {
+        let output = greenroom_tests::greenroom()
+            .args(["serve", "--listen", "127.0.0.1:0", "--tls-listen", "off"])
+            .arg("--data-dir")
+            .arg(folder.path().join("data"))
+            .args([flag, value])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let said = said.lines().last().unwrap_or_default();
+        assert!(said.starts_with("greenroom: "), "{said}");
+        for wanted in advice.iter().chain([&value]) {
+            assert!(said.contains(wanted), "{wanted:?} is not in {said}");
+        }
+    }
+}

@@ -206,7 +206,7 @@ fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Config {
     let database_url = reader.parse("database_url", DatabaseUrl::in_data_dir(&data_dir));
     let server_name = read_server_name(reader, local, warnings);
     Config {
-        registration: read_registration(reader, &listen, tls.as_ref()),
+        registration: read_registration(reader, &listen, tls.as_ref(), warnings),
         public_base_url: read_public_base_url(reader),
         rate_limits: rate_limits::read(reader),
         workers: usize_of(reader.number("workers", cores(), 1..=512)),
@@ -355,6 +355,7 @@ fn read_registration(
     reader: &mut Reader<'_>,
     listen: &[SocketAddr],
     tls: Option<&Tls>,
+    warnings: &mut Vec<String>,
 ) -> Registration {
     const CONSENT: &str = "i_accept_spam_from_open_registration";
     let public: Vec<String> = listen
@@ -368,6 +369,18 @@ fn read_registration(
     } else {
         Registration::Closed
     };
+    let proxied = ["trusted_proxies", "public_base_url"]
+        .into_iter()
+        .find(|key| reader.layers.value(key).is_some());
+    if let Some(key) = proxied
+        && default == Registration::Open
+        && reader.layers.value("registration").is_none()
+    {
+        warnings.push(format!(
+            "anybody can register: `registration` is not set, and it is open where `listen` has loopback addresses only. \
+             `{key}` is set, so others may come through a proxy: set `registration` to `token`, `closed` or `open`"
+        ));
+    }
     let registration = reader.parse("registration", default);
     let consent = reader.switch(CONSENT, false);
     if registration == Registration::Open && !public.is_empty() && !consent {

@@ -39,8 +39,12 @@ pub(crate) enum ServeError {
     DataDir(#[from] DataDirError),
     #[error(transparent)]
     Key(#[from] KeyError),
-    #[error(transparent)]
-    Storage(#[from] StorageError),
+    #[error("{cause} (database_url: {database}){}", hint(.cause))]
+    Database {
+        /// Where it is, without a password.
+        database: String,
+        cause: StorageError,
+    },
     #[error(transparent)]
     Auth(#[from] greenroom_auth::AuthError),
     #[error(transparent)]
@@ -49,6 +53,20 @@ pub(crate) enum ServeError {
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// What an operator can do about a database that does not open, where its own words do not say.
+fn hint(cause: &StorageError) -> &'static str {
+    let said = cause.to_string();
+    if said.contains("is not a database") {
+        ". Name another file, or restore this one from a backup"
+    } else if said.contains("is malformed") {
+        ". The file is damaged: restore it from a backup"
+    } else if said.contains("readonly database") {
+        ". It must belong to the user that runs greenroom"
+    } else {
+        ""
+    }
 }
 
 /// Serves until a signal comes. Returns how it came to its end; the process exits with what that says.
@@ -87,7 +105,9 @@ pub(crate) async fn serve(config: Config) -> Result<Stopped, ServeError> {
     };
     let server = listen::run(bound.listeners, &bind::http_settings(&config), factory)?;
     if let Some(address) = config.metrics_listen {
-        let address = metrics.serve(address)?;
+        let address = metrics
+            .serve(address)
+            .map_err(|cause| bind::BindError::Address { address, cause })?;
         tracing::info!(%address, "metrics are served at /metrics");
     }
     duties::begin(&parts, &metrics, &shutdown);

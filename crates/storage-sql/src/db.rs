@@ -76,7 +76,7 @@ impl Db {
     ///
     /// # Errors
     ///
-    /// If the database cannot be reached.
+    /// If the database cannot be reached, or was written by a newer version.
     pub fn pending_migrations(url: &DatabaseUrl) -> Result<Vec<String>, StorageError> {
         migrate::pending(&mut open(url, Role::Writer)?)
     }

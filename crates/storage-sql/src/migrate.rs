@@ -26,8 +26,13 @@ pub(crate) fn run(conn: &mut AnyConnection) -> Result<(), StorageError> {
 }
 
 /// Migrations that are still to be run, by name.
+///
+/// # Errors
+///
+/// If the database cannot be read, or was written by a newer version.
 pub(crate) fn pending(conn: &mut AnyConnection) -> Result<Vec<String>, StorageError> {
     on_either!(conn, c => {
+        refuse_newer(c, &source(c)?)?;
         let migrations = c.pending_migrations(source(c)?).map_err(failed)?;
         Ok(migrations.iter().map(|m| m.name().to_string()).collect())
     })
@@ -64,7 +69,23 @@ where
     DB: diesel::backend::Backend,
     EmbeddedMigrations: MigrationSource<DB>,
 {
-    let known: Vec<MigrationVersion<'static>> = MigrationSource::<DB>::migrations(&source)
+    refuse_newer(conn, &source)?;
+    for migration in conn.pending_migrations(source).map_err(failed)? {
+        let started = Instant::now();
+        conn.run_migration(&*migration).map_err(failed)?;
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(migration = %migration.name(), duration_ms, "migration applied");
+    }
+    Ok(())
+}
+
+fn refuse_newer<C, DB>(conn: &mut C, source: &EmbeddedMigrations) -> Result<(), StorageError>
+where
+    C: MigrationHarness<DB>,
+    DB: diesel::backend::Backend,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let known: Vec<MigrationVersion<'static>> = MigrationSource::<DB>::migrations(source)
         .map_err(failed)?
         .iter()
         .map(|migration| migration.name().version().as_owned())
@@ -75,12 +96,6 @@ where
             "the database was written by a newer version of greenroom (migration {unknown} is not \
              known to this one); start that version, or restore a backup made before the upgrade"
         )));
-    }
-    for migration in conn.pending_migrations(source).map_err(failed)? {
-        let started = Instant::now();
-        conn.run_migration(&*migration).map_err(failed)?;
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(migration = %migration.name(), duration_ms, "migration applied");
     }
     Ok(())
 }

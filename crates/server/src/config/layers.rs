@@ -207,10 +207,11 @@ fn read_file(
     values.retain(|key, _| {
         let known = Setting::by_key(key).is_some();
         if !known {
-            let meant = did_you_mean(key, SETTINGS.iter().map(|setting| setting.key));
-            let hint = meant
-                .map(|meant| format!(", did you mean `{meant}`?"))
-                .unwrap_or_default();
+            let hint = table_hint(key).unwrap_or_else(|| {
+                did_you_mean(key, SETTINGS.iter().map(|setting| setting.key))
+                    .map(|meant| format!(", did you mean `{meant}`?"))
+                    .unwrap_or_default()
+            });
             problems.push(Problem::new(format!(
                 "{}: there is no setting `{key}`{hint}",
                 path.display()
@@ -219,6 +220,17 @@ fn read_file(
         known
     });
     Some((path.to_owned(), values))
+}
+
+/// What to say of a plain value where a table belongs, such as `tls = "off"`.
+fn table_hint(key: &str) -> Option<String> {
+    let table = format!("{key}.");
+    let inside: Vec<String> = SETTINGS
+        .iter()
+        .filter(|setting| setting.key.starts_with(&table))
+        .map(|setting| format!("`{}`", setting.key))
+        .collect();
+    (!inside.is_empty()).then(|| format!(", it is a table with {}", inside.join(", ")))
 }
 
 /// Names nested values by their path. A table `rate_limits` can also be a plain value, as its flag is.

@@ -172,6 +172,38 @@ fn open_registration_where_others_can_connect_needs_consent() {
 }
 
 #[test]
+fn registration_left_open_behind_a_proxy_is_a_warning() {
+    for setting in ["trusted_proxies", "public_base_url"] {
+        let value = if setting == "trusted_proxies" {
+            "127.0.0.1"
+        } else {
+            "https://matrix.example.org"
+        };
+        let loaded = load(None, &[], &[(setting, value)]);
+        assert_eq!(loaded.config.registration, Registration::Open);
+        let warnings = loaded.warnings.join("\n");
+        assert!(warnings.contains("anybody can register"), "{warnings}");
+        assert!(warnings.contains(setting), "{warnings}");
+        let told = load(None, &[], &[(setting, value), ("registration", "open")]);
+        assert!(told.warnings.is_empty(), "{:?}", told.warnings);
+    }
+    let elsewhere = [("listen", "0.0.0.0:8008"), ("trusted_proxies", "127.0.0.1")];
+    let warnings = load(None, &[], &elsewhere).warnings.join("\n");
+    assert!(!warnings.contains("anybody can register"), "{warnings}");
+}
+
+#[test]
+fn a_plain_value_where_a_table_belongs_is_told_what_is_in_the_table() {
+    let text = problems(Some("tls = \"off\"\n"), &[], &[]);
+    assert!(
+        text.contains("no setting `tls`, it is a table with `tls.listen`"),
+        "{text}"
+    );
+    let text = problems(Some("[rate_limits.login]\naccount = 5\n"), &[], &[]);
+    assert!(text.contains("`rate_limits.login.account.burst`"), "{text}");
+}
+
+#[test]
 fn tls_can_be_switched_off_and_is_required_where_it_is_asked_for() {
     assert!(
         load(None, &[], &[("tls.listen", "off")])

@@ -17,7 +17,9 @@ const FILE: &str = "signing.key";
 pub(crate) enum KeyError {
     #[error("could not read the signing key {FILE} in the data directory: {0}")]
     Read(#[source] io::Error),
-    #[error("the signing key {FILE} in the data directory cannot be used: {0}")]
+    #[error(
+        "the signing key {FILE} in the data directory cannot be used: {0}. Restore it from a backup: events are signed with it"
+    )]
     Use(#[source] SignerError),
     #[error(transparent)]
     DataDir(#[from] DataDirError),

@@ -15,6 +15,7 @@ use greenroom_ephemeral::{
 use greenroom_events::{EventSigner, RoomVersion};
 use greenroom_model::{Clock, SystemClock};
 use greenroom_rooms::{Rooms, RoomsSettings};
+use greenroom_storage::StorageError;
 use greenroom_storage_sql::{DatabaseUrl, Db, DbOptions};
 use greenroom_stream::ChangeStream;
 use greenroom_sync::{SyncService, SyncSettings};
@@ -49,13 +50,20 @@ pub(crate) fn open_database(config: &Config, data_dir: &DataDir) -> Result<Db, S
             std::process::exit(74); // EX_IOERR
         }),
     };
-    Ok(Db::open(options, ChangeStream::new())?)
+    Db::open(options, ChangeStream::new()).map_err(|cause| ServeError::Database {
+        database: config.database_url.to_string(),
+        cause,
+    })
 }
 
 /// Where the database is. A SQLite file is made beforehand, so that only its owner can read it.
 fn database_url(config: &Config, data_dir: &DataDir) -> Result<DatabaseUrl, ServeError> {
-    let url = DatabaseUrl::parse(&config.database_url.expose())
-        .map_err(greenroom_storage::StorageError::Failed)?;
+    let url = DatabaseUrl::parse(&config.database_url.expose()).map_err(|cause| {
+        ServeError::Database {
+            database: config.database_url.to_string(),
+            cause: StorageError::Failed(cause),
+        }
+    })?;
     if let DatabaseUrl::Sqlite(path) = &url
         && path.parent() == Some(data_dir.path())
         && let Some(name) = path.file_name().and_then(|name| name.to_str())

@@ -179,6 +179,9 @@ async fn a_database_of_a_newer_version_is_refused_untouched() {
     place.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')");
     let error = place.open(SERVER).err().unwrap();
     assert!(error.to_string().contains("newer version"), "{error}");
+    let url = DatabaseUrl::parse(&place.url).unwrap();
+    let error = Db::pending_migrations(&url).err().unwrap();
+    assert!(error.to_string().contains("newer version"), "{error}");
     assert_eq!(dump(&place), before);
     place.execute("DELETE FROM __diesel_schema_migrations WHERE version = '29990101000000'");
     assert!(place.open(SERVER).is_ok());
