@@ -34,6 +34,7 @@ mod database;
 mod janitor;
 mod process;
 mod server;
+mod stored;
 mod syncing;
 mod wire;
 

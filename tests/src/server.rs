@@ -177,6 +177,10 @@ impl TestServer {
         self.database.is_some()
     }
 
+    pub(crate) fn postgres_url(&self) -> Option<&str> {
+        self.database.as_ref().map(|it| it.url.as_str())
+    }
+
     /// Where the server keeps its files.
     pub fn data_dir(&self) -> PathBuf {
         self.builder.data_dir_in(&self.home)

@@ -371,6 +371,7 @@ fn write_redaction(
         return Ok(());
     };
     forget_copies(tx.conn, &event).map_err(StorageError::from_diesel)?;
+    tx.scrub();
     let room_id = event.room_id.clone();
     tx.change(ChangeKind::Redacted {
         room_id,

@@ -26,6 +26,9 @@ pub struct DbOptions {
     pub server_name: String,
     /// How many read threads to keep.
     pub readers: usize,
+    /// On SQLite: how long the log of a running server may still hold what a redaction took out of
+    /// the tables. Longer means fewer checkpoints where much is redacted.
+    pub scrub_after: Duration,
     /// Called, from the writer's thread, when the disk has failed under a write. The process must
     /// end: nothing more can be acknowledged.
     pub on_disk_failure: Box<dyn Fn(&str) + Send>,
@@ -61,6 +64,7 @@ impl Db {
             stream.clone(),
             position,
             readers.losses(),
+            options.scrub_after,
             options.on_disk_failure,
         )
         .start()
@@ -122,7 +126,8 @@ impl Db {
         self.write(|_| Ok(())).await
     }
 
-    /// Takes no more writes, commits what is queued, and returns when that is done.
+    /// Takes no more writes, commits what is queued, and returns when that is done. On SQLite the
+    /// file is then whole without its log, which is empty unless somebody else still reads.
     pub async fn close(&self) {
         self.writer.close().await;
     }

@@ -7,6 +7,7 @@
 
 mod group;
 mod handle;
+mod scrub;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use greenroom_model::StreamPosition;
 use greenroom_storage::StorageError;
@@ -46,6 +47,8 @@ pub(crate) struct WriteTx<'a> {
     next: i64,
     changes: Vec<Change>,
     savepoint: Savepoint,
+    /// Whether words were taken out of the tables that nobody is to find in the file.
+    redacted: bool,
 }
 
 /// The one savepoint that acts run under, one after the other.
@@ -69,6 +72,11 @@ impl WriteTx<'_> {
     /// Will be announced once the group is committed, if this act succeeds.
     pub(crate) fn announce(&mut self, position: StreamPosition, kind: ChangeKind) {
         self.changes.push(Change { position, kind });
+    }
+
+    /// What was just emptied is to leave the files too.
+    pub(crate) fn scrub(&mut self) {
+        self.redacted = true;
     }
 
     /// Takes a position and announces a change there.
@@ -110,6 +118,10 @@ pub(crate) struct Writer {
     closers: Vec<oneshot::Sender<()>>,
     /// Told when the connection is lost.
     losses: Losses,
+    /// See [`DbOptions`](crate::DbOptions).
+    scrub_after: Duration,
+    /// When the log is to be emptied, if it holds what it should not.
+    scrub_at: Option<Instant>,
     on_disk_failure: Box<dyn Fn(&str) + Send>,
 }
 
@@ -120,6 +132,7 @@ impl Writer {
         stream: ChangeStream,
         position: StreamPosition,
         losses: Losses,
+        scrub_after: Duration,
         on_disk_failure: Box<dyn Fn(&str) + Send>,
     ) -> Self {
         Self {
@@ -136,6 +149,9 @@ impl Writer {
             ended: None,
             closers: Vec::new(),
             losses,
+            scrub_after,
+            // A process that was killed may have left the log with what it was about to scrub.
+            scrub_at: Some(Instant::now() + scrub_after),
             on_disk_failure,
         }
     }
@@ -153,8 +169,15 @@ impl Writer {
     /// nobody may wait for an answer that never comes.
     fn serve(mut self, queue: &Receiver<Item>) {
         let mut group = Vec::with_capacity(MAX_GROUP);
-        while let Ok(first) = queue.recv() {
-            group.push(first);
+        loop {
+            match self.next(queue) {
+                Ok(first) => group.push(first),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.empty_log();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
             group.extend(queue.try_iter().take(MAX_GROUP - 1));
             metrics::histogram!("greenroom_db_group_acts").record(acts(group.len()));
             match self.ready_soon() {
@@ -165,12 +188,24 @@ impl Writer {
                     self.refuse(&mut group, &error);
                 }
             }
+            if self.scrub_at.is_some_and(|at| at <= Instant::now()) {
+                self.empty_log();
+            }
             if !self.closers.is_empty() {
+                self.empty_log();
                 self.end(stopped());
                 for closer in self.closers.drain(..) {
                     let _ = closer.send(());
                 }
             }
+        }
+    }
+
+    /// What is queued next, waited for no longer than until the log is to be emptied.
+    fn next(&self, queue: &Receiver<Item>) -> Result<Item, RecvTimeoutError> {
+        match self.scrub_at {
+            Some(at) => queue.recv_deadline(at),
+            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
 
@@ -183,6 +218,7 @@ impl Writer {
     /// Lets go of the database for good.
     fn end(&mut self, why: StorageError) {
         self.conn = None;
+        self.scrub_at = None;
         self.ended = Some(why);
     }
 

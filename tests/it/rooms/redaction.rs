@@ -1,6 +1,6 @@
 //! What a redaction takes away and what it leaves.
 
-use greenroom_tests::{Client, encode, shared_server};
+use greenroom_tests::{Client, TestServer, encode, shared_server};
 use serde_json::{Value, json};
 
 use super::{in_room, shared_room, text, timeline};
@@ -154,4 +154,46 @@ async fn a_second_redaction_changes_nothing() {
         seen["unsigned"]["redacted_because"]["event_id"],
         first.as_str()
     );
+}
+
+#[tokio::test]
+async fn b33_after_a_stop_no_file_holds_what_was_redacted() {
+    let server = TestServer::start().await;
+    let (alice, bob, room) = shared_room(&server, json!({})).await;
+    let mut secrets = Vec::new();
+    for length in [10, 2_000, 50_000] {
+        let secret = format!("secret-{length}-{}", "x".repeat(length));
+        let txn = format!("txn{length}");
+        secrets.push(alice.send_text(&room, &txn, &secret).await);
+        alice
+            .send_text(&room, &format!("kept{length}"), "kept")
+            .await;
+    }
+    let name = json!({"name": "secret-name"});
+    secrets.push(alice.send_state(&room, "m.room.name", "", name).await);
+    // And a state that no longer holds when it is redacted.
+    let topic = json!({"topic": "secret-topic"});
+    secrets.push(alice.send_state(&room, "m.room.topic", "", topic).await);
+    alice
+        .send_state(&room, "m.room.topic", "", json!({"topic": "kept"}))
+        .await;
+    // Whoever was invited has seen the name without its event.
+    let carol = server.register("carol").await;
+    alice.invite(&room, &carol).await;
+    bob.sync("").await;
+    for secret in &secrets {
+        redact(&alice, &room, secret, json!({})).await;
+    }
+    let invited = carol.sync("").await.to_string();
+    assert!(!invited.contains("secret-"), "{invited}");
+
+    let status = server.stop().await;
+    assert!(status.success(), "{status}");
+    let stored = server.stored();
+    let holds = |text: &str| stored.windows(text.len()).any(|it| it == text.as_bytes());
+    assert!(holds("kept"), "this test cannot read what is stored");
+    assert!(!holds("secret-"));
+    for line in server.log() {
+        assert!(!line.contains("secret-"), "{line}");
+    }
 }

@@ -32,6 +32,9 @@ use crate::{
     shutdown::Shutdown,
 };
 
+/// See [`DbOptions`]. In `docs/configuration.md` too.
+const SCRUB_AFTER: Duration = Duration::from_secs(30);
+
 /// What the processes of an operator and of the server have in common: the database, opened.
 pub(crate) fn open_database(config: &Config, data_dir: &DataDir) -> Result<Db, ServeError> {
     let url = database_url(config, data_dir)?;
@@ -41,6 +44,7 @@ pub(crate) fn open_database(config: &Config, data_dir: &DataDir) -> Result<Db, S
         // A read is short and mostly in memory: a few more threads than cores keep the cores busy
         // while one of them waits for the disk.
         readers: (config.workers + 2).max(4),
+        scrub_after: SCRUB_AFTER,
         on_disk_failure: Box::new(|what| {
             tracing::error!(
                 what,

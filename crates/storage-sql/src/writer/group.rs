@@ -47,6 +47,7 @@ struct Prepared {
     last: i64,
     reserved: i64,
     savepoint: Savepoint,
+    redacted: bool,
 }
 
 /// Why a group did not commit.
@@ -95,6 +96,9 @@ impl Writer {
         self.last = prepared.last;
         self.reserved = prepared.reserved;
         self.announce(&prepared.changes);
+        if prepared.redacted {
+            self.scrub_later();
+        }
         prepared.outcomes
     }
 
@@ -213,6 +217,7 @@ impl Writer {
             next: self.last,
             changes: Vec::new(),
             savepoint: Savepoint::None,
+            redacted: false,
         };
         let mut outcomes: Outcomes = Vec::with_capacity(group.len());
         let mut appends: Vec<(usize, &PreparedAppend)> = Vec::new();
@@ -236,6 +241,7 @@ impl Writer {
             mut changes,
             conn,
             savepoint,
+            redacted,
         } = tx;
         if last > reserved {
             self.move_position(conn, reserved, last)?;
@@ -248,6 +254,7 @@ impl Writer {
             last,
             reserved,
             savepoint,
+            redacted,
         })
     }
 

@@ -31,6 +31,7 @@ fn open() -> TestDb {
         url: DatabaseUrl::Sqlite(directory.path().join("test.db")),
         server_name: "test.example".to_owned(),
         readers: 1,
+        scrub_after: std::time::Duration::ZERO,
         on_disk_failure: Box::new(|why| panic!("{why}")),
     };
     TestDb {

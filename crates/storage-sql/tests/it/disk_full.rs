@@ -1,7 +1,7 @@
 //! SQLite on a disk that fills up: writes fail and say so, reads go on, and when there is room
 //! again, writes go on without a restart.
 
-use std::{fs, path::Path, process::Command, sync::Arc};
+use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
 
 use greenroom_storage::{Direction, RoomStore, StorageError, TimelineStore};
 use greenroom_storage_sql::{DatabaseUrl, Db, DbOptions};
@@ -84,6 +84,7 @@ async fn on_a_full_disk_writes_fail_and_reads_go_on_and_nothing_acknowledged_is_
             url: DatabaseUrl::Sqlite(disk.path().join("test.db")),
             server_name: SERVER.to_owned(),
             readers: 2,
+            scrub_after: Duration::from_mins(1),
             on_disk_failure: Box::new(move |why| failures.lock().unwrap().push(why.to_owned())),
         };
         Db::open(options, ChangeStream::new()).unwrap()

@@ -1,5 +1,6 @@
 //! A redaction empties the event wherever its words were copied.
 
+use diesel::RunQueryDsl;
 use greenroom_storage::{
     DirectoryStore, MemberStore, PublicRoom, PublicRoomsQuery, RoomStore, StateStore, TimelineStore,
 };
@@ -7,7 +8,7 @@ use greenroom_stream::ChangeKind;
 use ruma::events::room::member::MembershipState::Join;
 use serde_json::json;
 
-use crate::support::{Room, TestDb, user};
+use crate::support::{Place, Room, TestDb, user};
 
 async fn shown(db: &TestDb) -> PublicRoom {
     let query = PublicRoomsQuery {
@@ -173,4 +174,75 @@ async fn a_redaction_reaches_no_other_room() {
     assert_eq!(db.watcher.take_words(), ["event m.room.redaction"]);
     // The redaction itself is stored.
     assert!(db.event(&redaction.event_id).await.unwrap().is_some());
+}
+
+/// Everything the database keeps in files, or in rows where the files are not ours to read.
+fn stored_bytes(place: &Place) -> Vec<u8> {
+    if place.is_sqlite() {
+        let directory = std::path::Path::new(place.file()).parent().unwrap();
+        let files = std::fs::read_dir(directory).unwrap();
+        return files
+            .flat_map(|file| std::fs::read(file.unwrap().path()).unwrap())
+            .collect();
+    }
+    let rows = "SELECT convert_from(json, 'UTF8') AS text FROM events
+         UNION ALL SELECT row_to_json(m)::text FROM memberships m
+         UNION ALL SELECT row_to_json(r)::text FROM rooms r";
+    let rows: Vec<Row> = diesel::sql_query(rows).load(&mut place.postgres()).unwrap();
+    rows.into_iter()
+        .flat_map(|row| row.text.into_bytes())
+        .collect()
+}
+
+#[derive(diesel::QueryableByName)]
+struct Row {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    text: String,
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|some| some == text.as_bytes())
+}
+
+#[tokio::test]
+async fn b33_no_file_holds_what_was_redacted() {
+    let db = TestDb::new();
+    let (alice, bob) = (user("alice"), user("bob"));
+    let mut room = Room::created(&db, "room", &alice).await;
+    // From a few bytes beside others to many pages of their own.
+    let mut secrets = Vec::new();
+    for length in [10, 300, 3_000, 5_000, 60_000] {
+        let secret = format!("secret-{length}-{}-end", "x".repeat(length));
+        let message = room.message(&alice, &secret);
+        db.append(message.clone()).await.unwrap();
+        db.append(room.message(&alice, "kept")).await.unwrap();
+        secrets.push((message, json!({})));
+    }
+    for (kind, content) in [
+        ("m.room.name", json!({ "name": "secret-name" })),
+        ("m.room.topic", json!({ "topic": "secret-topic" })),
+    ] {
+        let event = room.event(&alice, kind, Some(""), content);
+        db.append(event.clone()).await.unwrap();
+        secrets.push((event, json!({})));
+    }
+    let join = room.member(&bob, &bob, Join, json!({ "displayname": "secret-bob" }));
+    db.append(join.clone()).await.unwrap();
+    secrets.push((join, json!({ "membership": "join" })));
+    assert!(holds(&stored_bytes(&db.place), "secret-60000-"));
+    for (event, kept) in &secrets {
+        let redaction = room.redaction(&alice, event, kept);
+        db.append(redaction).await.unwrap();
+    }
+    // Whoever is answered now came after the log was emptied.
+    db.probe().await.unwrap();
+    let running = stored_bytes(&db.place);
+    assert!(holds(&running, "kept"));
+    assert!(!holds(&running, "secret-"), "while it runs");
+    db.db.close().await;
+    let closed = stored_bytes(&db.place);
+    assert!(holds(&closed, "kept"));
+    assert!(!holds(&closed, "secret-"), "after it was closed");
 }

@@ -1,8 +1,11 @@
 //! A database nobody else sees, on SQLite, or on PostgreSQL where the environment names a server.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection};
@@ -127,6 +130,7 @@ impl Place {
             url: DatabaseUrl::parse(&self.url).unwrap(),
             server_name: server_name.to_owned(),
             readers: 2,
+            scrub_after: Duration::ZERO,
             on_disk_failure: Box::new(move |why| failures.lock().unwrap().push(why.to_owned())),
         };
         Ok((Db::open(options, stream)?, watcher))
