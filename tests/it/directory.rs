@@ -196,6 +196,14 @@ async fn b44_a_canonical_alias_must_exist_and_point_here() {
         .await
         .expect_error(403, "M_FORBIDDEN");
     alice.put(&path, good.clone()).await.expect_ok();
+    // Nobody outside learns which ones the room has.
+    let eve = server.register("eve").await;
+    for alias in [&here, &there, &nowhere] {
+        let content = json!({"alias": alias});
+        eve.put(&path, content)
+            .await
+            .expect_error(403, "M_FORBIDDEN");
+    }
     // What stands there already is not looked at again; it may be taken out at any time.
     alice.delete(&alias_path(&here)).await.expect_ok();
     alice.put(&path, json!({"alias": here})).await.expect_ok();

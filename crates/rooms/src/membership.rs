@@ -148,9 +148,13 @@ fn refreshed(wish: &MemberWish, current: Option<&Pdu>) -> Option<CanonicalJsonOb
         greenroom_events::json::parse_object(current?.content.get().as_bytes()).ok()?;
     let mut content = before.clone();
     set_profile(&mut content, wish);
-    // These belong to the join itself: a change of name is not another one.
+    if content == before {
+        return None;
+    }
+    // These belong to the join itself: a change of name is not another one, and is not vouched for.
     content.remove("reason");
-    (content != before).then_some(content)
+    content.remove("join_authorised_via_users_server");
+    Some(content)
 }
 
 /// A room's join rule, as far as a restricted join needs it.
@@ -319,7 +323,7 @@ impl Rooms {
             return Ok(None);
         }
         let power = Power::new(&version, create, held("m.room.power_levels"));
-        let mut candidates = powerful(create, held("m.room.power_levels"));
+        let mut candidates = powerful(&power, held("m.room.power_levels"));
         candidates.extend(
             self.parts()
                 .rooms
@@ -537,13 +541,14 @@ fn hide_room(error: RoomError) -> RoomError {
 }
 
 /// Those whom the room's own state names as having power: creators and who is in its levels.
-fn powerful(create: &Pdu, levels: Option<&Pdu>) -> Vec<OwnedUserId> {
+fn powerful(power: &Power<'_>, levels: Option<&Pdu>) -> Vec<OwnedUserId> {
     #[derive(Deserialize)]
     struct Levels {
         #[serde(default)]
         users: std::collections::BTreeMap<OwnedUserId, Box<RawValue>>,
     }
-    let mut users = vec![create.sender.clone()];
+    let mut users: Vec<OwnedUserId> = power.creators().unwrap_or_default().into_iter().collect();
+    users.sort();
     if let Some(levels) = levels
         && let Ok(levels) = serde_json::from_str::<Levels>(levels.content.get())
     {

@@ -1,8 +1,10 @@
 //! Power levels as the server itself asks about them, beside the authorization rules.
 
+use std::collections::HashSet;
+
 use greenroom_events::{Pdu, RoomVersion};
 use ruma::{
-    UserId,
+    OwnedUserId, UserId,
     events::room::power_levels::UserPowerLevel,
     int,
     state_res::events::{RoomCreateEvent, RoomPowerLevelsEvent, RoomPowerLevelsIntField},
@@ -28,10 +30,15 @@ impl<'a> Power<'a> {
         }
     }
 
+    /// Who made the room.
+    pub(crate) fn creators(&self) -> Result<HashSet<OwnedUserId>, Unreadable> {
+        RoomCreateEvent::new(self.create).creators(&self.version.rules.authorization)
+    }
+
     /// A user's level.
     pub(crate) fn of(&self, user_id: &UserId) -> Result<UserPowerLevel, Unreadable> {
         let rules = &self.version.rules.authorization;
-        let creators = RoomCreateEvent::new(self.create).creators(rules)?;
+        let creators = self.creators()?;
         if rules.explicitly_privilege_room_creators && creators.contains(user_id) {
             return Ok(UserPowerLevel::Infinite);
         }

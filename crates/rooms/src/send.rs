@@ -5,7 +5,7 @@ use std::sync::Arc;
 use greenroom_events::{Draft, RoomVersion, check::canonical_aliases, json, redact::redact};
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, EventId, MilliSecondsSinceUnixEpoch, OwnedEventId,
-    OwnedUserId, RoomId,
+    OwnedUserId, RoomId, UserId,
 };
 
 use crate::{
@@ -28,6 +28,8 @@ pub struct NewEvent<'a> {
     pub redacts: Option<OwnedEventId>,
     /// A time other than now, for those who may set one.
     pub origin_server_ts: Option<MilliSecondsSinceUnixEpoch>,
+    /// Whether the sender administers this server.
+    pub by_admin: bool,
 }
 
 impl Rooms {
@@ -49,8 +51,10 @@ impl Rooms {
             .map_err(|error| RoomError::from(greenroom_events::EventError::from(error)))?;
         let is_redaction = event.event_type == "m.room.redaction" && event.state_key.is_none();
         if event.event_type == "m.room.canonical_alias" && event.state_key.as_deref() == Some("") {
-            self.check_new_aliases(room_id, &content).await?;
+            self.check_new_aliases(room_id, &event.sender, &content)
+                .await?;
         }
+        let by_admin = event.by_admin;
         let draft = Draft {
             sender: event.sender,
             event_type: event.event_type,
@@ -63,7 +67,7 @@ impl Rooms {
             self.send_member_event(room_id, draft).await
         } else {
             let act = if is_redaction {
-                self.redaction(room_id, draft).await?
+                self.redaction(room_id, draft, by_admin).await?
             } else {
                 Act::Send(draft)
             };
@@ -77,7 +81,12 @@ impl Rooms {
     }
 
     /// Finds what a redaction leaves of its target.
-    async fn redaction(&self, room_id: &RoomId, mut draft: Draft) -> Result<Act, RoomError> {
+    async fn redaction(
+        &self,
+        room_id: &RoomId,
+        mut draft: Draft,
+        by_admin: bool,
+    ) -> Result<Act, RoomError> {
         let named = match draft.content.get("redacts") {
             Some(CanonicalJsonValue::String(named)) => EventId::parse(named).ok(),
             _ => None,
@@ -121,6 +130,7 @@ impl Rooms {
             .map(|state_key| (target.event_type, state_key));
         let target = RedactionTarget {
             event_id: target.event_id,
+            by_admin: by_admin && self.is_local(target.sender.server_name()),
             sender: target.sender,
             state,
             pruned,
@@ -134,6 +144,7 @@ impl Rooms {
     async fn check_new_aliases(
         &self,
         room_id: &RoomId,
+        sender: &UserId,
         content: &CanonicalJsonObject,
     ) -> Result<(), RoomError> {
         let wanted = canonical_aliases(content)?;
@@ -157,7 +168,11 @@ impl Rooms {
             }
             match self.parts().directory.alias(&alias).await? {
                 Some((target, _)) if target == room_id => {}
-                _ => return Err(RoomError::BadAlias(alias)),
+                _ => {
+                    // Which ones are known already is nobody's business who is not in the room.
+                    self.require_joined(room_id, sender).await?;
+                    return Err(RoomError::BadAlias(alias));
+                }
             }
         }
         Ok(())

@@ -42,6 +42,8 @@ pub(crate) enum Act {
 pub(crate) struct RedactionTarget {
     pub(crate) event_id: OwnedEventId,
     pub(crate) sender: OwnedUserId,
+    /// Whether the server's administration redacts what one of its own users sent.
+    pub(crate) by_admin: bool,
     /// The place it holds or held in the state, if it is a state event.
     pub(crate) state: Option<(String, String)>,
     /// Its pruned JSON; `None` if an earlier redaction has emptied it.

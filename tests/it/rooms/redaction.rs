@@ -1,6 +1,6 @@
 //! What a redaction takes away and what it leaves.
 
-use greenroom_tests::{Client, TestServer, encode, shared_server};
+use greenroom_tests::{Client, PASSWORD, TestServer, encode, shared_server};
 use serde_json::{Value, json};
 
 use super::{in_room, shared_room, text, timeline};
@@ -195,5 +195,33 @@ async fn b33_after_a_stop_no_file_holds_what_was_redacted() {
     assert!(!holds("secret-"));
     for line in server.log() {
         assert!(!line.contains("secret-"), "{line}");
+    }
+}
+
+/// "Server administrators may redact events sent by users on their server."
+#[tokio::test]
+async fn a71_the_server_s_administration_redacts_what_its_users_sent() {
+    let server = TestServer::start().await;
+    let input = format!("{PASSWORD}\n");
+    let made = server.run(
+        &["user", "create", "root", "--admin", "--password-stdin"],
+        &input,
+    );
+    assert!(made.status.success(), "{made:?}");
+    let root = server.login("root").await;
+    let alice = server.register("alice").await;
+    for version in ["1", "12"] {
+        let room = alice.create_room(json!({"room_version": version})).await;
+        let message = alice.send_text(&room, "t1", "unlawful").await;
+        let path = in_room(&room, &format!("redact/{}/t1", encode(&message)));
+        // Into a room that they are not in they send nothing.
+        root.put(&path, json!({}))
+            .await
+            .expect_error(403, "M_FORBIDDEN");
+        alice.invite(&room, &root).await;
+        root.join(&room).await;
+        redact(&root, &room, &message, json!({"reason": "court"})).await;
+        let seen = event(&alice, &room, &message).await;
+        assert_eq!(seen["content"], json!({}), "version {version}");
     }
 }

@@ -293,7 +293,8 @@ impl RoomHead {
             .map_err(|rejected| RoomError::Forbidden(rejected.reason))
     }
 
-    /// Whether a local user may empty an event: their own always, another's with the level.
+    /// Whether a local user may empty an event: their own always, another's with the level. "Server
+    /// administrators may redact events sent by users on their server."
     fn may_redact(
         &self,
         draft: &Draft,
@@ -305,7 +306,7 @@ impl RoomHead {
         if !missing.is_empty() {
             return Ok(Some(missing));
         }
-        if draft.sender == target.sender {
+        if draft.sender == target.sender || target.by_admin {
             return Ok(None);
         }
         let create = self

@@ -1,10 +1,12 @@
 //! The contents of a room's first events. Pure.
 
 use greenroom_events::RoomVersion;
-use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedUserId, UserId};
+use ruma::{CanonicalJsonObject, CanonicalJsonValue, Int, OwnedUserId, UserId};
 
 use super::{CreateRoom, Preset, object};
 use crate::RoomError;
+
+const TOMBSTONE: &str = "m.room.tombstone";
 
 fn text(value: &str) -> CanonicalJsonValue {
     CanonicalJsonValue::String(value.to_owned())
@@ -114,8 +116,6 @@ pub(super) fn power_levels(
             );
         }
     }
-    // In version 12 the creators alone may end the room: tombstones need more than `state_default`.
-    let tombstone = if creators_are_above { 150 } else { 100 };
     let events = [
         ("m.room.avatar", 50),
         ("m.room.canonical_alias", 50),
@@ -124,7 +124,7 @@ pub(super) fn power_levels(
         ("m.room.name", 50),
         ("m.room.power_levels", 100),
         ("m.room.server_acl", 100),
-        ("m.room.tombstone", tombstone),
+        (TOMBSTONE, 100),
     ]
     .map(|(event_type, needed)| (event_type.to_owned(), level(needed)));
     // Anyone may invite to a room that is private; the rest are the specification's defaults.
@@ -152,8 +152,36 @@ pub(super) fn power_levels(
     }
     if creators_are_above {
         keep_creators_out(&content, request, create)?;
+        raise_tombstone(&mut content, request)?;
     }
     Ok(content)
+}
+
+/// In version 12 the level for tombstones "MUST explicitly be higher than `state_default`", so that
+/// the creators alone may end the room; unless the request names it.
+fn raise_tombstone(
+    levels: &mut CanonicalJsonObject,
+    request: &CreateRoom,
+) -> Result<(), RoomError> {
+    let named = match &request.power_levels {
+        Some(raw) => matches!(
+            object(raw)?.get("events"),
+            Some(CanonicalJsonValue::Object(events)) if events.contains_key(TOMBSTONE)
+        ),
+        None => false,
+    };
+    let state_default = match levels.get("state_default") {
+        Some(CanonicalJsonValue::Integer(state_default)) => *state_default,
+        _ => 50.into(),
+    };
+    if let Some(CanonicalJsonValue::Object(events)) = levels.get_mut("events")
+        && !named
+    {
+        let higher = state_default.checked_add(50.into()).unwrap_or(Int::MAX);
+        let needed = CanonicalJsonValue::Integer(higher.max(150.into()));
+        events.insert(TOMBSTONE.to_owned(), needed);
+    }
+    Ok(())
 }
 
 /// "Creators MUST NOT be specified in the `users` field" of version 12.
@@ -297,6 +325,26 @@ mod tests {
             let wanted = if *id == RoomVersionId::V12 { 150 } else { 100 };
             assert_eq!(levels["events"]["m.room.tombstone"], wanted);
             assert_eq!(levels["state_default"], 50);
+        }
+    }
+
+    #[test]
+    fn the_level_of_tombstones_stays_above_other_state_unless_it_is_named() {
+        let max = i64::from(Int::MAX);
+        let table = [
+            (json!({"events": {"org.example": 1}}), 150),
+            (json!({"state_default": 149}), 199),
+            (json!({"state_default": max}), max),
+            (json!({"events": {"m.room.tombstone": 7}}), 7),
+        ];
+        let v12 = version(&RoomVersionId::V12);
+        for (levels, wanted) in table {
+            let mut request = request();
+            request.power_levels = Some(raw(&levels));
+            let create = create_content(&request, Preset::PrivateChat, &v12).unwrap();
+            let found = power_levels(&request, Preset::PrivateChat, &v12, &create);
+            let found = value(found.unwrap());
+            assert_eq!(found["events"]["m.room.tombstone"], wanted, "{levels}");
         }
     }
 

@@ -10,6 +10,10 @@ use super::*;
 
 /// Bob's member event with this content.
 fn member(content: &Value) -> Pdu {
+    state_of_bob("m.room.member", "@bob:localhost", content)
+}
+
+fn state_of_bob(event_type: &str, state_key: &str, content: &Value) -> Pdu {
     let json = json!({
         "auth_events": [],
         "content": content,
@@ -20,15 +24,15 @@ fn member(content: &Value) -> Pdu {
         "room_id": "!tea",
         "sender": "@bob:localhost",
         "signatures": {},
-        "state_key": "@bob:localhost",
-        "type": "m.room.member",
+        "state_key": state_key,
+        "type": event_type,
     });
     let stored = StoredEvent {
         position: StreamPosition(1),
         event_id: owned_event_id!("$before"),
         room_id: owned_room_id!("!tea"),
-        event_type: "m.room.member".to_owned(),
-        state_key: Some("@bob:localhost".to_owned()),
+        event_type: event_type.to_owned(),
+        state_key: Some(state_key.to_owned()),
         sender: owned_user_id!("@bob:localhost"),
         origin_server_ts: MilliSecondsSinceUnixEpoch(uint!(1)),
         json: Arc::from(json.to_string().into_bytes()),
@@ -155,6 +159,7 @@ fn a_change_of_profile_keeps_the_rest_of_the_member_event() {
     let before = member(&json!({
         "membership": "join",
         "reason": "at the time",
+        "join_authorised_via_users_server": "@carol:localhost",
         "displayname": "Robert",
         "avatar_url": "mxc://localhost/old",
         "org.example": [1],
@@ -163,7 +168,29 @@ fn a_change_of_profile_keeps_the_rest_of_the_member_event() {
     let content = serde_json::to_value(draft.unwrap().unwrap().content).unwrap();
     let wanted = json!({"membership": "join", "displayname": "Bob", "org.example": [1]});
     assert_eq!(content, wanted);
-    let again = member(&wanted);
+    let again = member(&json!({"membership": "join", "displayname": "Bob", "reason": "then"}));
     let same = decide(&wish(MemberAction::Refresh), Some(&again)).unwrap();
     assert_eq!(same.unwrap_err(), "$before");
+}
+
+#[test]
+fn b23_who_may_vouch_is_sought_among_all_creators_and_whom_the_levels_name() {
+    let content = json!({"additional_creators": ["@carol:localhost"]});
+    let create = state_of_bob("m.room.create", "", &content);
+    let content = json!({"users": {"@dave:localhost": 50}});
+    let levels = state_of_bob("m.room.power_levels", "", &content);
+    for (id, wanted) in [
+        (RoomVersionId::V11, &["@bob", "@dave"][..]),
+        (RoomVersionId::V12, &["@bob", "@carol", "@dave"]),
+    ] {
+        let version = RoomVersion::new(&id).unwrap();
+        let power = Power::new(&version, &create, Some(&levels));
+        let found = powerful(&power, Some(&levels));
+        let found: Vec<_> = found.iter().map(|user| user.as_str()).collect();
+        let wanted: Vec<_> = wanted
+            .iter()
+            .map(|name| format!("{name}:localhost"))
+            .collect();
+        assert_eq!(found, wanted);
+    }
 }

@@ -4,11 +4,11 @@
 use actix_web::web;
 use greenroom_model::TransactionKey;
 use greenroom_rooms::{NewEvent, Rooms, TransactionUse};
-use ruma::{OwnedEventId, OwnedRoomId, OwnedTransactionId, OwnedUserId};
+use ruma::{OwnedEventId, OwnedRoomId, OwnedTransactionId};
 use serde_json::value::RawValue;
 
 use super::{Author, SentEvent};
-use crate::{ApiError, JsonAnswer, JsonBody, Limited, Path};
+use crate::{ApiError, JsonAnswer, JsonBody, Limited, Path, Requester};
 
 pub(super) async fn put(
     author: Author,
@@ -25,10 +25,10 @@ pub(super) async fn put(
     );
     let transaction = TransactionUse {
         key,
-        device_id: requester.device_id,
+        device_id: requester.device_id.clone(),
         txn_id,
     };
-    let event = redaction(requester.user_id, target, &content);
+    let event = redaction(requester, target, &content);
     let event_id = rooms.send(&room_id, event, Some(transaction)).await?;
     Ok(JsonAnswer(SentEvent { event_id }))
 }
@@ -40,18 +40,19 @@ pub(super) async fn post(
     rooms: web::Data<Rooms>,
 ) -> Result<JsonAnswer<SentEvent>, ApiError> {
     let requester = author.counted(Limited::Message)?;
-    let event = redaction(requester.user_id, target, &content);
+    let event = redaction(requester, target, &content);
     let event_id = rooms.send(&room_id, event, None).await?;
     Ok(JsonAnswer(SentEvent { event_id }))
 }
 
-fn redaction(sender: OwnedUserId, target: OwnedEventId, content: &RawValue) -> NewEvent<'_> {
+fn redaction(by: Requester, target: OwnedEventId, content: &RawValue) -> NewEvent<'_> {
     NewEvent {
-        sender,
+        sender: by.user_id,
         event_type: "m.room.redaction".to_owned(),
         state_key: None,
         content: content.get().as_bytes(),
         redacts: Some(target),
         origin_server_ts: None,
+        by_admin: by.admin,
     }
 }

@@ -34,6 +34,7 @@ pub(super) async fn put(
         content: &content,
         redacts: None,
         origin_server_ts: None,
+        by_admin: requester.admin,
     };
     let event_id = rooms.send(&room_id, event, Some(transaction)).await?;
     Ok(JsonAnswer(SentEvent { event_id }))
@@ -53,6 +54,7 @@ pub(super) async fn post(
         content: &content,
         redacts: None,
         origin_server_ts: None,
+        by_admin: requester.admin,
     };
     let event_id = rooms.send(&room_id, event, None).await?;
     Ok(JsonAnswer(SentEvent { event_id }))

@@ -42,6 +42,7 @@ async fn send(
         content: &content,
         redacts: None,
         origin_server_ts: None,
+        by_admin: requester.admin,
     };
     let event_id = rooms.send(&room_id, event, None).await?;
     Ok(JsonAnswer(SentEvent { event_id }))
