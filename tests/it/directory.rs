@@ -302,6 +302,10 @@ async fn the_directory_is_paged_both_ways() {
         }
     }
     alice.create_room(json!({"name": "hidden"})).await;
+    let request = json!({"name": "deserted", "visibility": "public"});
+    let deserted = alice.create_room(request).await;
+    let leave = in_room(&deserted, "leave");
+    alice.post(&leave, json!({})).await.expect_ok();
     let anyone = server.anonymous();
     let all = anyone.get("publicRooms").await.expect_ok();
     assert_eq!(all["total_room_count_estimate"], 7);

@@ -260,17 +260,23 @@ fn write_member(
         memberships::sender.eq(event.sender.as_str()),
         memberships::display_name.eq(member.display_name.as_deref().map(pack)),
         memberships::avatar_url.eq(member.avatar_url.as_deref().map(pack)),
-        memberships::forgotten.eq(false),
     );
+    // "Rooms which have been forgotten will never appear [...] until the user re-joins, is
+    // re-invited, or knocks": a ban that comes later, or the end of one, brings nothing back.
+    let keeps_away = matches!(
+        member.membership,
+        MembershipState::Leave | MembershipState::Ban
+    );
+    let remembered = (!keeps_away).then(|| memberships::forgotten.eq(false));
     if member.previous.is_some() {
         diesel::update(memberships::table)
             .filter(memberships::room_id.eq(room_id))
             .filter(memberships::user_id.eq(member.user_id.as_str()))
-            .set(values)
+            .set((values, remembered))
             .execute(conn)?;
     } else {
         diesel::insert_into(memberships::table)
-            .values(values)
+            .values((values, memberships::forgotten.eq(false)))
             .execute(conn)?;
     }
     let change = |membership: &MembershipState| {

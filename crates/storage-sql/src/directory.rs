@@ -76,7 +76,11 @@ fn search(
     macro_rules! matching {
         () => {{
             // The bare column, not `= true`: only so is it the condition of the partial index.
-            let mut matching = rooms::table.filter(rooms::published).into_boxed();
+            // Where everybody has left there is nobody to meet.
+            let mut matching = rooms::table
+                .filter(rooms::published)
+                .filter(rooms::joined_members.gt(0))
+                .into_boxed();
             if let Some(term) = term {
                 matching = matching.filter(rooms::search_text.like(pattern(term)).escape('\\'));
             }

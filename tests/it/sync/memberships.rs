@@ -173,6 +173,34 @@ async fn a_room_that_was_forgotten_is_gone_and_ones_other_devices_learn_of_it() 
     assert!(nothing["rooms"].is_null(), "{nothing}");
 }
 
+/// "Rooms which have been forgotten will never appear in the response to the `/sync` API, until the
+/// user re-joins, is re-invited, or knocks."
+#[tokio::test]
+async fn a_forgotten_room_stays_forgotten_until_one_is_let_in_again() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let room = alice.create_public_room().await;
+    bob.join(&room).await;
+    does(&bob, &room, "leave").await;
+    does(&bob, &room, "forget").await;
+    let mut token = bob.now().await;
+    let filter = json!({"room": {"include_leave": true}});
+    for what in ["ban", "unban"] {
+        does_to(&alice, &room, what, &bob).await;
+        let answer = bob.sync(&since(&token)).await;
+        assert!(answer["rooms"].is_null(), "{what}: {answer}");
+        token = next(&answer);
+        let answer = filtered(&bob, &filter, "").await;
+        assert!(answer["rooms"].is_null(), "{what}: {answer}");
+        let path = format!("rooms/{}/messages?dir=b", encode(&room));
+        bob.get(&path).await.expect_error(403, "M_FORBIDDEN");
+    }
+    alice.invite(&room, &bob).await;
+    let answer = bob.sync(&since(&token)).await;
+    assert!(answer["rooms"]["invite"][&room].is_object(), "{answer}");
+}
+
 #[tokio::test]
 async fn who_comes_back_gets_the_room_anew() {
     let server = shared_server().await;

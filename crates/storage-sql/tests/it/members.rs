@@ -137,7 +137,12 @@ async fn left_rooms_are_those_left_between_the_positions_and_not_forgotten() {
     assert!(banned.is_empty());
     let stored = db.membership(&rooms[1].id, &bob).await.unwrap().unwrap();
     assert!(stored.forgotten);
-    // A new invitation is not forgotten.
+    // To be let in again, or shut out, is no reason to remember; a new invitation is.
+    for away in [Leave, Ban] {
+        rooms[1].set_member(&db, &alice, &bob, away).await;
+        let stored = db.membership(&rooms[1].id, &bob).await.unwrap().unwrap();
+        assert!(stored.forgotten);
+    }
     rooms[1].set_member(&db, &alice, &bob, Invite).await;
     let stored = db.membership(&rooms[1].id, &bob).await.unwrap().unwrap();
     assert!(!stored.forgotten);

@@ -37,7 +37,9 @@ impl Reading<'_> {
         for room in rooms {
             if self.filter.rooms.allows_room(&room.room_id) {
                 let data = account_data.get(&room.room_id).cloned().unwrap_or_default();
-                let mut section = self.left_room(&room, after, all).await?;
+                let Some(mut section) = self.left_room(&room, after, all).await? else {
+                    continue;
+                };
                 section.account_data = listed(data);
                 left.insert(room.room_id, section);
             }
@@ -45,21 +47,26 @@ impl Reading<'_> {
         Ok(left)
     }
 
+    /// The section of one room; `None` for a forgotten one that this device knows to be left.
     async fn left_room(
         &self,
         room: &RoomMembership,
         after: StreamPosition,
         all: bool,
-    ) -> Result<LeftRoom, SyncError> {
+    ) -> Result<Option<LeftRoom>, SyncError> {
         let room_id = &room.room_id;
         let left_at = room.position;
         let history = self.full_history(room_id).await?.and_event_at(left_at);
+        let before = history.membership_at(after);
+        if room.forgotten && matches!(before, MembershipState::Leave | MembershipState::Ban) {
+            return Ok(None);
+        }
         // Who was invited and declined knows nothing of the room but that, even if they were in
         // it once: what they may know ends where they were last joined.
         let departed = history
             .departed_by(left_at)
             .filter(|departed| !room.forgotten && (all || *departed > after));
-        let was_in = history.membership_at(after) == &MembershipState::Join;
+        let was_in = before == &MembershipState::Join;
         let known = match was_in && !self.request.full_state {
             true => Known::Upto(after),
             false => Known::Nothing,
@@ -96,6 +103,6 @@ impl Reading<'_> {
             // Empty or not: matrix-nio reads it without looking.
             false => section.state = Some(state),
         }
-        Ok(section)
+        Ok(Some(section))
     }
 }
