@@ -204,23 +204,24 @@ async fn a71_the_server_s_administration_redacts_what_its_users_sent() {
     let server = TestServer::start().await;
     let input = format!("{PASSWORD}\n");
     let made = server.run(
-        &["user", "create", "root", "--admin", "--password-stdin"],
+        &["user", "create", "admin", "--admin", "--password-stdin"],
         &input,
     );
     assert!(made.status.success(), "{made:?}");
-    let root = server.login("root").await;
+    let admin = server.login("admin").await;
     let alice = server.register("alice").await;
     for version in ["1", "12"] {
         let room = alice.create_room(json!({"room_version": version})).await;
         let message = alice.send_text(&room, "t1", "unlawful").await;
         let path = in_room(&room, &format!("redact/{}/t1", encode(&message)));
         // Into a room that they are not in they send nothing.
-        root.put(&path, json!({}))
+        admin
+            .put(&path, json!({}))
             .await
             .expect_error(403, "M_FORBIDDEN");
-        alice.invite(&room, &root).await;
-        root.join(&room).await;
-        redact(&root, &room, &message, json!({"reason": "court"})).await;
+        alice.invite(&room, &admin).await;
+        admin.join(&room).await;
+        redact(&admin, &room, &message, json!({"reason": "court"})).await;
         let seen = event(&alice, &room, &message).await;
         assert_eq!(seen["content"], json!({}), "version {version}");
     }
