@@ -6,8 +6,8 @@ use greenroom_events::{Draft, EventError, RoomVersion, check::canonical_aliases,
 use greenroom_model::TransactionKey;
 use greenroom_storage::{Append, NewRoom, StorageError};
 use ruma::{
-    CanonicalJsonObject, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId,
-    RoomVersionId,
+    CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedUserId,
+    RoomAliasId, RoomId, RoomVersionId,
 };
 use serde_json::value::RawValue;
 
@@ -115,11 +115,30 @@ impl Builder<'_> {
         }
     }
 
+    fn create(&mut self, content: CanonicalJsonObject) -> Result<(), RoomError> {
+        self.send(
+            "m.room.create",
+            "",
+            content,
+            Some(self.rooms.creation_time()),
+        )
+    }
+
     fn state(
         &mut self,
         event_type: &str,
         state_key: &str,
         content: CanonicalJsonObject,
+    ) -> Result<(), RoomError> {
+        self.send(event_type, state_key, content, None)
+    }
+
+    fn send(
+        &mut self,
+        event_type: &str,
+        state_key: &str,
+        content: CanonicalJsonObject,
+        origin_server_ts_override: Option<MilliSecondsSinceUnixEpoch>,
     ) -> Result<(), RoomError> {
         self.add(Act::Send(Draft {
             sender: self.creator.clone(),
@@ -127,7 +146,7 @@ impl Builder<'_> {
             state_key: Some(state_key.to_owned()),
             content,
             redacts: None,
-            origin_server_ts_override: None,
+            origin_server_ts_override,
         }))
     }
 }
@@ -241,7 +260,7 @@ impl Rooms {
             creator: request.creator.clone(),
             events: Vec::with_capacity(8 + request.initial_state.len() + request.invite.len()),
         };
-        builder.state("m.room.create", "", create)?;
+        builder.create(create)?;
         builder.add(Act::Member(
             self.first_member(&request.creator, &request.creator, None)
                 .await?,

@@ -1,6 +1,9 @@
 //! The way in: one value that holds what rooms need.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use greenroom_events::EventSigner;
 use greenroom_model::{Clock, TokenSigner};
@@ -9,8 +12,8 @@ use greenroom_storage::{
 };
 use greenroom_stream::ChangeStream;
 use ruma::{
-    OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
-    events::room::member::MembershipState,
+    MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName,
+    UInt, UserId, events::room::member::MembershipState,
 };
 
 use crate::{
@@ -65,6 +68,8 @@ pub struct Rooms {
 pub(crate) struct Inner {
     pub(crate) parts: Parts,
     registry: Registry,
+    /// The time that the last create event was given, in milliseconds since the Unix epoch.
+    last_creation_ms: AtomicU64,
 }
 
 impl Rooms {
@@ -79,7 +84,11 @@ impl Rooms {
         };
         let registry = Registry::start(tools, parts.settings.arbiters);
         Self {
-            inner: Arc::new(Inner { parts, registry }),
+            inner: Arc::new(Inner {
+                parts,
+                registry,
+                last_creation_ms: AtomicU64::new(0),
+            }),
         }
     }
 
@@ -99,6 +108,22 @@ impl Rooms {
 
     pub(crate) fn is_local(&self, server_name: &ServerName) -> bool {
         self.parts().signer.server_name() == server_name
+    }
+
+    /// A time for a create event that no other create event has: now, or as little later as it
+    /// takes.
+    ///
+    /// Since version 12 the ID of a room is the hash of its create event, and two that one user
+    /// makes in the same millisecond would be the same event.
+    pub(crate) fn creation_time(&self) -> MilliSecondsSinceUnixEpoch {
+        let now = self.parts().clock.now_ms();
+        let last = &self.inner.last_creation_ms;
+        let time = |last: u64| now.max(last.saturating_add(1));
+        let (Ok(before) | Err(before)) =
+            last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+                Some(time(last))
+            });
+        MilliSecondsSinceUnixEpoch(UInt::new_saturating(time(before)))
     }
 
     /// Has the room's actor append what is wished for. Resolves after the commit.

@@ -379,3 +379,18 @@ async fn the_old_api_makes_one_room_per_transaction_id() {
     assert_ne!(another["room_id"], one["room_id"]);
     assert_eq!(joined_rooms(&alice).await.len(), 2);
 }
+
+/// The ID of a room is a hash: what makes one room another must be in what is hashed.
+#[tokio::test]
+async fn rooms_made_at_once_are_as_many_as_were_asked_for() {
+    let server = shared_server().await;
+    for version in ["11", "12"] {
+        let alice = server.register("alice").await;
+        let made = (0..30).map(|_| alice.create_room(json!({"room_version": version})));
+        let mut rooms = futures_util::future::join_all(made).await;
+        rooms.sort();
+        rooms.dedup();
+        assert_eq!(rooms.len(), 30, "version {version}");
+        assert_eq!(joined_rooms(&alice).await.len(), 30, "version {version}");
+    }
+}
