@@ -18,3 +18,4 @@ mod server;
 mod sync;
 mod tutorial;
 mod tutorial_doc;
+mod visibility;

@@ -64,6 +64,10 @@ struct MembershipField {
 impl VisibilityHistory {
     /// Reads the histories of two places in the room's state: its visibility, and the reader's
     /// membership. Both in any order.
+    ///
+    /// "In all cases except `world_readable`, a user needs to join a room to view events in that
+    /// room": who was only ever invited is [outside](Self::from_outside), whatever the invite gives
+    /// to those who accept it.
     #[must_use]
     pub fn new(
         reader: &UserId,
@@ -101,7 +105,7 @@ impl VisibilityHistory {
             memberships,
             last_join,
             also: None,
-            outside: false,
+            outside: last_join.is_none(),
         }
     }
 

@@ -153,13 +153,12 @@ impl SyncService {
         let request = legacy_request(user_id, device_id);
         let reading = self.reading(&request, user_id).await?;
         let now = reading.upto.position;
-        let history = reading.full_history(room_id).await?;
-        let standing = self
-            .inner
-            .parts
-            .members
-            .membership(room_id, user_id)
-            .await?;
+        let mut history = reading.full_history(room_id).await?;
+        let members = &self.inner.parts.members;
+        let standing = members.membership(room_id, user_id).await?;
+        if standing.as_ref().is_some_and(|standing| standing.forgotten) {
+            history = history.from_outside();
+        }
         let upto = match (&standing, history.departed_by(now)) {
             (Some(standing), _) if standing.membership == MembershipState::Join => now,
             _ if history.visibility_at(now) == &HistoryVisibility::WorldReadable => now,

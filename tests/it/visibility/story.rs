@@ -1,0 +1,98 @@
+//! What happens in the rooms of the matrix: twenty people come and go in all ways while somebody
+//! goes on talking and changes the visibility back and forth.
+
+use futures_util::future::join_all;
+use greenroom_tests::{Client, encode};
+use serde_json::{Value, json};
+
+use super::rule::Room;
+use crate::rooms::{in_room, timeline};
+
+/// For each way through a room: what the person does, or has done to them, at each stage.
+pub(super) const COURSES: &[(&str, [&str; 4])] = &[
+    ("never there", ["", "", "", ""]),
+    ("invited", ["", "invite", "", ""]),
+    ("invite declined", ["invite", "", "leave", ""]),
+    ("knocking", ["", "knock", "", ""]),
+    ("knock taken back", ["knock", "", "leave", ""]),
+    ("banned stranger", ["", "ban", "", ""]),
+    ("joined late", ["", "", "join", ""]),
+    ("joined early", ["join", "", "", ""]),
+    ("invited, joined", ["invite", "", "join", ""]),
+    ("knocked, invited, joined", ["knock", "invite", "join", ""]),
+    ("left", ["", "join", "", "leave"]),
+    ("kicked", ["join", "", "kick", ""]),
+    ("banned", ["join", "", "ban", ""]),
+    ("banned, unbanned", ["join", "ban", "", "unban"]),
+    ("left, banned", ["join", "leave", "", "ban"]),
+    ("joined again", ["join", "leave", "", "join"]),
+    ("left, invited", ["join", "leave", "", "invite"]),
+    ("left, knocking", ["join", "leave", "", "knock"]),
+    ("left, declined", ["join", "leave", "invite", "leave"]),
+    ("renamed, left", ["join", "rename", "", "leave"]),
+    ("forgotten", ["join", "", "leave", "forget"]),
+];
+
+/// Makes a room whose visibility goes from `first` to `second` and back at every stage, leads
+/// everybody through it, and gives all that was sent.
+pub(super) async fn played(owner: &Client, people: &[Client], first: &str, second: &str) -> Room {
+    let rule = |value: &str| json!({ "history_visibility": value });
+    let id = owner
+        .create_room(json!({"initial_state": [
+            {"type": "m.room.history_visibility", "content": rule(first)},
+            {"type": "m.room.join_rules", "content": {"join_rule": "knock"}},
+        ]}))
+        .await;
+    let stages = COURSES[0].1.len();
+    let mut sent = 0;
+    for stage in 0..=stages {
+        if let Some(at) = stage.checked_sub(1) {
+            let steps = COURSES.iter().zip(people);
+            join_all(steps.map(|((_, course), person)| step(owner, &id, person, course[at]))).await;
+        }
+        speak(owner, &id, sent).await;
+        let next = if stage % 2 == 0 { second } else { first };
+        let event_type = "m.room.history_visibility";
+        owner.send_state(&id, event_type, "", rule(next)).await;
+        speak(owner, &id, sent + 1).await;
+        sent += 2;
+    }
+    let events = timeline(owner, &id).await;
+    Room { id, events }
+}
+
+async fn speak(owner: &Client, room: &str, n: usize) {
+    owner.send_text(room, &format!("say {n}"), "words").await;
+    owner
+        .send_state(room, "org.example.note", "", json!({ "n": n }))
+        .await;
+}
+
+async fn step(owner: &Client, room: &str, person: &Client, what: &str) {
+    let act = async |client: &Client, verb: &str, body: Value| {
+        client.post(&in_room(room, verb), body).await.expect_ok();
+    };
+    match what {
+        "" => {}
+        "join" => {
+            // The room is not open to all: who was not invited is now.
+            owner
+                .post(&in_room(room, "invite"), json!({"user_id": person.user_id}))
+                .await
+                .expect_ok();
+            person.join(room).await;
+        }
+        "rename" => {
+            let content = json!({"membership": "join", "displayname": "Somebody else"});
+            person
+                .send_state(room, "m.room.member", &person.user_id, content)
+                .await;
+        }
+        "knock" => {
+            let path = format!("knock/{}", encode(room));
+            person.post(&path, json!({})).await.expect_ok();
+        }
+        "leave" | "forget" => act(person, what, json!({})).await,
+        _ => act(owner, what, json!({"user_id": person.user_id})).await,
+    }
+}
