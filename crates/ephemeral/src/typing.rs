@@ -250,6 +250,10 @@ impl TypingSource for TypingTracker {
         self.counter.load(Ordering::Acquire)
     }
 
+    fn anybody(&self) -> bool {
+        !self.rooms.lock().deadlines.is_empty()
+    }
+
     /// After the tracker has forgotten silent rooms, every unknown room is an empty one as of
     /// then: a sync that is older may have seen somebody type there.
     fn typing(&self, room_id: &RoomId) -> Option<TypingUsers> {

@@ -13,6 +13,8 @@ use crate::StreamPosition;
 
 /// How many bytes of the keyed hash travel in a token: 64 bits cannot be guessed online.
 const MAC_BYTES: usize = 8;
+/// The bit of the typing counter that says whether somebody typed.
+const TYPERS: u64 = 1 << 63;
 const SYNC_PREFIX: &str = "s1";
 const PAGE_PREFIX: &str = "p1";
 
@@ -28,6 +30,9 @@ pub struct SyncToken {
     /// The process that counted typing and presence; another one starts anew, so an unknown
     /// value means 'send it again'.
     pub boot: u32,
+    /// Whether somebody typed, for all that was told: who believes that has to be told otherwise
+    /// by a process that knows of nobody who did.
+    pub typers: bool,
 }
 
 /// A boundary between two events of one room: those at or before `position` are behind it.
@@ -69,13 +74,14 @@ impl TokenSigner {
     /// A since token for `user`.
     #[must_use]
     pub fn sync(&self, user: &UserId, token: SyncToken) -> String {
+        let typers = if token.typers { TYPERS } else { 0 };
         let mut payload = [0; 28];
         let fields = token
             .position
             .0
             .to_be_bytes()
             .into_iter()
-            .chain(token.typing.to_be_bytes())
+            .chain((token.typing & !TYPERS | typers).to_be_bytes())
             .chain(token.presence.to_be_bytes())
             .chain(token.boot.to_be_bytes());
         for (to, from) in payload.iter_mut().zip(fields) {
@@ -95,11 +101,13 @@ impl TokenSigner {
         let (typing, rest) = rest.split_first_chunk().ok_or(TokenError::Unknown)?;
         let (presence, rest) = rest.split_first_chunk().ok_or(TokenError::Unknown)?;
         let (boot, _) = rest.split_first_chunk().ok_or(TokenError::Unknown)?;
+        let typing = u64::from_be_bytes(*typing);
         Ok(SyncToken {
             position: StreamPosition(i64::from_be_bytes(*position)),
-            typing: u64::from_be_bytes(*typing),
+            typing: typing & !TYPERS,
             presence: u64::from_be_bytes(*presence),
             boot: u32::from_be_bytes(*boot),
+            typers: typing & TYPERS != 0,
         })
     }
 
@@ -220,6 +228,7 @@ mod tests {
         typing: 3,
         presence: 9,
         boot: 77,
+        typers: true,
     };
 
     #[test]
@@ -230,6 +239,12 @@ mod tests {
             signer().read_sync(alice, &signer().sync(alice, TOKEN)),
             Ok(TOKEN)
         );
+        let silent = SyncToken {
+            typers: false,
+            ..TOKEN
+        };
+        let token = signer().sync(alice, silent);
+        assert_eq!(signer().read_sync(alice, &token), Ok(silent));
         let page = PageToken {
             position: StreamPosition(5),
         };

@@ -35,6 +35,9 @@ pub trait TypingSource: Send + Sync {
     /// The process-wide counter: it grows with every change in any room.
     fn counter(&self) -> u64;
 
+    /// Whether anybody types anywhere.
+    fn anybody(&self) -> bool;
+
     /// Who types in `room_id`, and since which counter this has been so. `None` if nobody has
     /// typed there since the process started.
     fn typing(&self, room_id: &RoomId) -> Option<TypingUsers>;

@@ -12,8 +12,10 @@ use greenroom_storage::{
     AccountDataStore, DirectoryStore, FilterStore, MemberStore, ReceiptStore, StateStore,
     TimelineStore,
 };
-use greenroom_stream::{ChangeObserver, ChangeStream, PresenceSource, SyncPresence, TypingSource};
-use ruma::{OwnedDeviceId, OwnedUserId, UserId};
+use greenroom_stream::{
+    ChangeObserver, ChangeStream, PresenceSource, SyncPresence, TypingSource, TypingUsers,
+};
+use ruma::{OwnedDeviceId, OwnedUserId, RoomId, UserId};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
@@ -139,6 +141,23 @@ impl Reading<'_> {
     pub(crate) fn after(&self) -> StreamPosition {
         self.since
             .map_or(StreamPosition::START, |since| since.position)
+    }
+
+    /// Whether the client may believe of anybody that they type: it was told so by a process that
+    /// is gone.
+    pub(crate) fn typing_is_stale(&self) -> bool {
+        self.since
+            .is_some_and(|since| since.typers && since.boot != self.service.boot)
+    }
+
+    /// Who types in a room, if the client has to be told.
+    pub(crate) fn new_typing(&self, room_id: &RoomId) -> Option<TypingUsers> {
+        let typing = self.service.parts.typing.typing(room_id);
+        if self.typing_is_stale() {
+            return Some(typing.unwrap_or_default());
+        }
+        let after = self.since.map_or(0, |since| since.typing);
+        typing.filter(|typing| typing.counter > after)
     }
 }
 
@@ -292,9 +311,12 @@ impl SyncService {
 
 impl Inner {
     /// The end of everything, as of now. The counters are read before what they count, so that
-    /// nothing falls between.
-    pub(crate) fn now(&self) -> SyncToken {
+    /// nothing falls between; and whether somebody types before the counter, which then counts
+    /// who stopped meanwhile.
+    pub(crate) fn now(&self, user: &User) -> SyncToken {
+        let typers = self.somebody_types(user);
         SyncToken {
+            typers,
             typing: self.parts.typing.counter(),
             presence: self.index.presence_told(),
             boot: self.boot,
@@ -309,7 +331,7 @@ impl Inner {
     pub(crate) async fn now_for(&self, user: &User) -> SyncToken {
         let mut turns = 0;
         loop {
-            let now = self.now();
+            let now = self.now(user);
             if user.newest_membership() <= now.position {
                 return now;
             }
@@ -320,6 +342,22 @@ impl Inner {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    fn somebody_types(&self, user: &User) -> bool {
+        let typing = &*self.parts.typing;
+        if !typing.anybody() {
+            return false;
+        }
+        let mut somebody = false;
+        user.each_room(|room_id, standing| {
+            somebody = somebody
+                || standing.room.is_some()
+                    && typing
+                        .typing(room_id)
+                        .is_some_and(|typing| !typing.user_ids.is_empty());
+        });
+        somebody
     }
 
     /// Reads a since token.

@@ -83,3 +83,72 @@ async fn who_came_online_after_a_restart_is_seen_with_an_old_token() {
     };
     bob.sync_matching(Some(token), seen).await;
 }
+
+#[tokio::test]
+async fn who_typed_before_a_restart_is_said_to_have_stopped_once() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let carol = server.register("carol").await;
+    let room = alice.create_public_room().await;
+    let quiet = carol.create_public_room().await;
+    bob.join(&room).await;
+    let before = bob.now().await;
+    let types = async |on: bool| {
+        let path = format!("rooms/{}/typing/{}", encode(&room), encode(&alice.user_id));
+        let body = json!({"typing": on, "timeout": 100_000});
+        alice.put(&path, body).await.expect_ok();
+    };
+    let who = |answer: &serde_json::Value, room: &str| {
+        let typing = contents(&joined(answer, room)["ephemeral"], "m.typing");
+        typing.first().map(|content| content["user_ids"].clone())
+    };
+    types(true).await;
+    let answer = bob.sync(&since(&before)).await;
+    assert_eq!(who(&answer, &room), Some(json!([alice.user_id])));
+    let hers = carol.now().await;
+    let mut told = next(&answer);
+    // Also who was told of other things only since then.
+    says(&alice, &room, &["1"]).await;
+    let later = next(&bob.sync(&since(&told)).await);
+    for kill in [true, false] {
+        match kill {
+            true => server.kill9().await,
+            false => server.stop().await,
+        };
+        server.restart().await;
+        for token in [&told, &later] {
+            let answer = bob.sync(&since(token)).await;
+            assert_eq!(who(&answer, &room), Some(json!([])), "{answer}");
+            let nothing = bob.sync(&since(&next(&answer))).await;
+            assert!(nothing["rooms"].is_null(), "{nothing}");
+        }
+        let nothing = carol.sync(&since(&hers)).await;
+        assert!(joined(&nothing, &quiet).is_null(), "{nothing}");
+        // The old event stream says so as well.
+        let events = bob.get(&format!("events?from={}", encode(&told))).await;
+        let events = events.expect_ok();
+        let typing = json!({"type": "m.typing", "room_id": room, "content": {"user_ids": []}});
+        assert!(
+            events["chunk"].as_array().unwrap().contains(&typing),
+            "{events}"
+        );
+        // Once more, in this process; and who typed on is still seen.
+        let token = bob.now().await;
+        types(true).await;
+        let answer = bob.sync(&since(&token)).await;
+        assert_eq!(who(&answer, &room), Some(json!([alice.user_id])));
+        told = next(&answer);
+    }
+    server.restart().await;
+    types(true).await;
+    let answer = bob.sync(&since(&told)).await;
+    assert_eq!(who(&answer, &room), Some(json!([alice.user_id])));
+    types(false).await;
+    let answer = bob.sync(&since(&next(&answer))).await;
+    assert_eq!(who(&answer, &room), Some(json!([])));
+    let silent = next(&answer);
+    server.restart().await;
+    let nothing = bob.sync(&since(&silent)).await;
+    assert!(nothing["rooms"].is_null(), "{nothing}");
+}

@@ -59,7 +59,7 @@ impl SyncService {
         let request = legacy_request(user_id, device_id);
         let _present = Present::begin(service, &request);
         let since = match from {
-            None | Some("END") => service.now(),
+            None | Some("END") => service.now(&user),
             Some(token) => service.since(user_id, token)?,
         };
         let _peek = match room_id {
@@ -196,16 +196,16 @@ impl SyncService {
                 .await?;
             chunk.extend(receipt_events(read, Some(room_id))?);
         }
-        if upto.typing > since.typing {
+        if upto.typing > since.typing || reading.typing_is_stale() {
             for room_id in typed {
-                let typing = self.inner.parts.typing.typing(&room_id);
-                if let Some(typing) = typing.filter(|typing| typing.counter > since.typing) {
+                if let Some(typing) = reading.new_typing(&room_id) {
+                    upto.typers |= !typing.user_ids.is_empty();
                     chunk.push(typing_event(typing.user_ids, Some(&room_id))?);
                 }
             }
         }
         if upto.presence > since.presence && room_id.is_none() {
-            chunk.extend(reading.presence(&Vec::new())?);
+            chunk.extend(reading.presence(&[])?);
         }
         Ok((chunk, upto))
     }

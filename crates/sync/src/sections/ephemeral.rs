@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use greenroom_storage::Receipt;
-use greenroom_stream::TypingUsers;
 use ruma::{OwnedEventId, OwnedUserId, RoomId};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::Told;
 use crate::{SyncError, index::Room, service::Reading};
 
 #[derive(Serialize)]
@@ -91,21 +91,16 @@ impl Reading<'_> {
         &self,
         room: &Room,
         is_new: bool,
+        told: &mut Told,
     ) -> Result<Vec<Box<RawValue>>, SyncError> {
         let filter = &self.filter.ephemeral;
         let mut events = Vec::new();
         if !filter.allows_room(&room.room_id) || !filter.allows_content("{}") {
             return Ok(events);
         }
-        let typing_after = self.since.map_or(0, |since| since.typing);
-        if (is_new || self.upto.typing > typing_after)
-            && filter.allows_type("m.typing", None)
-            && let Some(typing) = self.wanted_typing(&room.room_id)
-            // Somebody who did not know that anybody typed need not hear that nobody does.
-            && (typing.counter > typing_after && self.since.is_some()
-                || is_new && !typing.user_ids.is_empty())
-        {
-            events.push(typing_event(typing.user_ids, None)?);
+        if let Some(typing) = self.wanted_typing(&room.room_id, is_new) {
+            told.typers |= !typing.is_empty();
+            events.push(typing_event(typing, None)?);
         }
         let after = match is_new {
             true => greenroom_model::StreamPosition::START,
@@ -132,13 +127,19 @@ impl Reading<'_> {
         Ok(events)
     }
 
-    /// Who types in a room, of those whom the filter lets through.
-    fn wanted_typing(&self, room_id: &RoomId) -> Option<TypingUsers> {
-        let mut typing = self.service.parts.typing.typing(room_id)?;
+    /// Who types in a room, of those whom the filter lets through, if the client has to be told.
+    fn wanted_typing(&self, room_id: &RoomId, is_new: bool) -> Option<Vec<OwnedUserId>> {
         let filter = &self.filter.ephemeral;
-        typing
-            .user_ids
-            .retain(|user_id| filter.allows_type("m.typing", Some(user_id)));
-        Some(typing)
+        if !filter.allows_type("m.typing", None) {
+            return None;
+        }
+        let changed = self.since.and_then(|_| self.new_typing(room_id));
+        let is_change = changed.is_some();
+        let now = || self.service.parts.typing.typing(room_id);
+        let typing = changed.or_else(|| is_new.then(now).flatten())?;
+        let wanted = |user_id: &OwnedUserId| filter.allows_type("m.typing", Some(user_id));
+        let typers: Vec<_> = typing.user_ids.into_iter().filter(wanted).collect();
+        // Somebody who did not know that anybody typed need not hear that nobody does.
+        (is_change || !typers.is_empty()).then_some(typers)
     }
 }

@@ -7,7 +7,7 @@ use greenroom_model::{StoredEvent, StreamPosition};
 use ruma::{OwnedUserId, RoomId, UserId, events::room::member::MembershipState};
 use serde_json::value::RawValue;
 
-use super::{Newcomers, listed, state::Known, timeline::Timeline};
+use super::{Told, listed, state::Known, timeline::Timeline};
 use crate::{
     EventList, JoinedRoom, Summary, SyncError,
     index::{Room, TailEvent},
@@ -21,7 +21,7 @@ impl Reading<'_> {
         room: &Room,
         joined_since: StreamPosition,
         account_data: Vec<Box<RawValue>>,
-        newcomers: &mut Newcomers,
+        told: &mut Told,
     ) -> Result<Option<JoinedRoom>, SyncError> {
         let room_id = &room.room_id;
         let upto = self.upto.position;
@@ -60,16 +60,18 @@ impl Reading<'_> {
             .state(room_id, Some(room), known, &timeline, upto, heroes)
             .await?;
         if is_new {
-            newcomers.extend(room.listeners().iter().map(|user| user.user_id.clone()));
+            told.newcomers
+                .extend(room.listeners().iter().map(|user| user.user_id.clone()));
         } else {
             let events = timeline.events.iter().chain(&state);
-            newcomers.extend(events.filter_map(|tail| joiner(&tail.event)));
+            told.newcomers
+                .extend(events.filter_map(|tail| joiner(&tail.event)));
         }
         let account_data = match is_new && self.since.is_some() {
             true => self.all_data_of_room(room_id).await?,
             false => account_data,
         };
-        let ephemeral = self.ephemeral(room, is_new).await?;
+        let ephemeral = self.ephemeral(room, is_new, told).await?;
         let nothing = timeline.events.is_empty()
             && !timeline.limited
             && state.is_empty()

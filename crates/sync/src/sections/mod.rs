@@ -11,7 +11,7 @@ mod timeline;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use greenroom_model::StreamPosition;
+use greenroom_model::{StreamPosition, SyncToken};
 use greenroom_storage::AccountDataEntry;
 use ruma::{OwnedRoomId, OwnedUserId, events::room::member::MembershipState};
 use serde_json::value::RawValue;
@@ -67,14 +67,11 @@ impl Reading<'_> {
             return Ok(None);
         }
         let (global, of_rooms) = Self::split_account_data(account_data);
-        let mut newcomers = Vec::new();
+        let mut told = Told::default();
         let mut join = BTreeMap::new();
         for (room, joined_since) in candidates.joined {
             let data = of_rooms.get(&room.room_id).cloned().unwrap_or_default();
-            if let Some(joined) = self
-                .joined(&room, joined_since, data, &mut newcomers)
-                .await?
-            {
+            if let Some(joined) = self.joined(&room, joined_since, data, &mut told).await? {
                 join.insert(room.room_id.clone(), joined);
             }
         }
@@ -99,14 +96,15 @@ impl Reading<'_> {
             || rooms.invite.is_some()
             || rooms.knock.is_some()
             || rooms.leave.is_some();
+        let upto = SyncToken {
+            typers: self.upto.typers || told.typers,
+            ..self.upto
+        };
+        let tokens = &self.service.parts.tokens;
         let mut answer = SyncAnswer {
-            next_batch: self
-                .service
-                .parts
-                .tokens
-                .sync(&self.user.user_id, self.upto),
+            next_batch: tokens.sync(&self.user.user_id, upto),
             account_data: listed(global),
-            presence: listed(self.presence(&newcomers)?),
+            presence: listed(self.presence(&told.newcomers)?),
             rooms: has_rooms.then_some(rooms),
         };
         if self.request.r0 {
@@ -120,7 +118,8 @@ impl Reading<'_> {
         let after = self.after();
         let everything = self.since.is_none() || self.request.full_state;
         let typing = self.since.map_or(0, |since| since.typing);
-        let somebody_types = self.upto.typing > typing;
+        let somebody_types = (self.upto.typing > typing || self.typing_is_stale())
+            && self.filter.ephemeral.allows_type("m.typing", None);
         let mut found = Candidates::default();
         self.user.each_room(|room_id, standing| {
             if !self.filter.rooms.allows_room(room_id) {
@@ -131,7 +130,7 @@ impl Reading<'_> {
                     let changed = everything
                         || room.newest_event() > after
                         || room.newest_receipt() > after
-                        || (somebody_types && self.types_since(room_id, typing))
+                        || (somebody_types && self.new_typing(room_id).is_some())
                         || account_data
                             .iter()
                             .any(|entry| entry.room_id.as_ref() == Some(room_id));
@@ -150,15 +149,13 @@ impl Reading<'_> {
         });
         found
     }
-
-    fn types_since(&self, room_id: &OwnedRoomId, counter: u64) -> bool {
-        self.service
-            .parts
-            .typing
-            .typing(room_id)
-            .is_some_and(|typing| typing.counter > counter)
-    }
 }
 
-/// Users who have become visible with this answer: their presence goes with it.
-pub(crate) type Newcomers = Vec<OwnedUserId>;
+/// What an answer says of rooms that matters beside them.
+#[derive(Default)]
+struct Told {
+    /// Users who have become visible with it: their presence goes with it.
+    newcomers: Vec<OwnedUserId>,
+    /// Whether it says of anybody that they type.
+    typers: bool,
+}

@@ -6,7 +6,6 @@ use ruma::{OwnedUserId, RoomId, UserId, presence::PresenceState};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::Newcomers;
 use crate::{SyncError, service::Reading};
 
 #[derive(Serialize)]
@@ -31,7 +30,12 @@ struct PresenceEvent<'a> {
 
 impl Reading<'_> {
     /// Whose presence changed since the last answer; in an initial sync, everyone's that is known.
-    pub(crate) fn presence(&self, newcomers: &Newcomers) -> Result<Vec<Box<RawValue>>, SyncError> {
+    ///
+    /// Those `newcomers` have become visible with this answer.
+    pub(crate) fn presence(
+        &self,
+        newcomers: &[OwnedUserId],
+    ) -> Result<Vec<Box<RawValue>>, SyncError> {
         let source = &self.service.parts.presence;
         if !source.enabled() {
             return Ok(Vec::new());
