@@ -90,6 +90,14 @@ impl SessionCache {
         }
     }
 
+    /// Forgets everybody's sessions.
+    pub(crate) fn clear(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        for shard in &self.shards {
+            *shard.write() = Shard::default();
+        }
+    }
+
     fn shard(&self, hash: TokenHash) -> Option<&RwLock<Shard>> {
         let [first, ..] = hash.0;
         self.shards.get(usize::from(first) % SHARDS)
@@ -201,6 +209,17 @@ mod tests {
         cache.forget(alice, None);
         cache.insert(hash(1, 0), session(alice, device_id!("ONE")), epoch);
         assert!(cache.lookup(hash(1, 0)).is_none());
+    }
+
+    #[test]
+    fn a_cleared_cache_keeps_nothing_that_was_read_before() {
+        let cache = SessionCache::new(100);
+        let alice = user_id!("@alice:localhost");
+        let epoch = cache.epoch();
+        cache.insert(hash(1, 0), session(alice, device_id!("ONE")), epoch);
+        cache.clear();
+        cache.insert(hash(2, 0), session(alice, device_id!("TWO")), epoch);
+        assert_eq!(cache.len(), 0);
     }
 
     #[test]

@@ -89,4 +89,8 @@ impl ChangeObserver for Sessions {
             }
         }
     }
+
+    fn forget(&self) {
+        self.cache.clear();
+    }
 }

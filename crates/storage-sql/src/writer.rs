@@ -291,17 +291,9 @@ impl Writer {
         }
     }
 
-    /// Tells the observers up to the last position. One that panics, against the rule, must not
-    /// take the writer with it: its own memory is at stake, not the database.
+    /// Tells the observers up to the last position.
     fn announce(&self, changes: &[Change]) {
-        let position = StreamPosition(self.last);
-        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            self.stream.announce(position, changes);
-        }));
-        if told.is_err() {
-            tracing::error!(%position, "an observer of the stream panicked");
-            self.stream.announce(position, &[]);
-        }
+        self.stream.announce(StreamPosition(self.last), changes);
     }
 }
 

@@ -10,6 +10,7 @@ mod ephemeral;
 
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicI64, Ordering},
@@ -26,7 +27,8 @@ pub use ephemeral::{
 /// Somebody who wants to know what was committed.
 ///
 /// Observers run on the writer's thread, one after the other, between a commit and its answers:
-/// they update memory or enqueue, and return. They must not block and must not panic.
+/// they update memory or enqueue, and return. They must not block. One that panics takes neither
+/// the writer nor the other observers with it, but has to [`forget`](Self::forget).
 pub trait ChangeObserver: Send + Sync {
     /// These changes are committed. They come in stream order, each exactly once.
     fn changed(&self, changes: &[Change]);
@@ -34,6 +36,10 @@ pub trait ChangeObserver: Send + Sync {
     /// Readers now see everything up to `position`. Who wakes readers does it here: woken any
     /// earlier, they would read up to the position before, find nothing and wait on.
     fn announced(&self, _position: StreamPosition) {}
+
+    /// It has panicked over changes that are committed: what it keeps in memory of the database may
+    /// be wrong from now on, and must be read again. Nobody has seen the new position yet.
+    fn forget(&self) {}
 
     /// Typing or presence has changed. May be called from any thread.
     fn ephemeral_changed(&self, _change: &EphemeralChange) {}
@@ -59,6 +65,11 @@ impl fmt::Debug for ChangeStream {
     }
 }
 
+/// Whether it returns. (The panic hook logs it if not.)
+fn survives(tell: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(tell)).is_ok()
+}
+
 impl ChangeStream {
     /// A stream nobody listens to yet, at the start.
     #[must_use]
@@ -79,18 +90,21 @@ impl ChangeStream {
         StreamPosition(self.inner.announced.load(Ordering::Acquire))
     }
 
-    /// Tells the observers, lets readers see the new position, and tells the observers that too. Only the writer calls this,
-    /// from one thread, after a commit.
+    /// Tells the observers, lets readers see the new position, and tells the observers that too.
+    /// Only the writer calls this, from one thread, after a commit.
     pub fn announce(&self, position: StreamPosition, changes: &[Change]) {
         if !changes.is_empty() {
             for observer in self.observers() {
-                observer.changed(changes);
+                if !survives(|| observer.changed(changes)) {
+                    tracing::error!(%position, "an observer of the stream panicked");
+                    survives(|| observer.forget());
+                }
             }
         }
         self.inner.announced.fetch_max(position.0, Ordering::AcqRel);
         if !changes.is_empty() {
             for observer in self.observers() {
-                observer.announced(position);
+                survives(|| observer.announced(position));
             }
         }
     }
@@ -104,5 +118,62 @@ impl ChangeStream {
 
     fn observers(&self) -> &[Arc<dyn ChangeObserver>] {
         self.inner.observers.get().map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use ruma::user_id;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counting {
+        panics: bool,
+        told: AtomicUsize,
+        forgot: AtomicUsize,
+    }
+
+    impl ChangeObserver for Counting {
+        fn changed(&self, _: &[Change]) {
+            assert!(!self.panics, "as a test of the stream");
+            self.told.fetch_add(1, Ordering::AcqRel);
+        }
+
+        fn announced(&self, _: StreamPosition) {
+            assert!(!self.panics, "as a test of the stream");
+            self.told.fetch_add(1, Ordering::AcqRel);
+        }
+
+        fn forget(&self) {
+            self.forgot.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    #[test]
+    fn a55_an_observer_that_panics_has_to_forget_and_the_others_are_told() {
+        let broken = Arc::new(Counting {
+            panics: true,
+            ..Counting::default()
+        });
+        let sound = Arc::new(Counting::default());
+        let stream = ChangeStream::new();
+        stream.observe(vec![
+            Arc::clone(&broken) as Arc<dyn ChangeObserver>,
+            Arc::clone(&sound) as Arc<dyn ChangeObserver>,
+        ]);
+        let change = Change {
+            position: StreamPosition(3),
+            kind: ChangeKind::Profile {
+                user_id: user_id!("@alice:localhost").to_owned(),
+            },
+        };
+        stream.announce(change.position, &[change]);
+        assert_eq!(stream.position(), StreamPosition(3));
+        assert_eq!(sound.told.load(Ordering::Acquire), 2);
+        assert_eq!(sound.forgot.load(Ordering::Acquire), 0);
+        assert_eq!(broken.forgot.load(Ordering::Acquire), 1);
     }
 }

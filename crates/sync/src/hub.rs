@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -22,16 +23,13 @@ use crate::index::{Room, User};
 const MAILBOX: usize = 16_384;
 
 /// Something has changed for everyone who listens to these rooms, and for these users.
-#[derive(Default, Message)]
-#[rtype(result = "()")]
+#[derive(Default)]
 pub(crate) struct Wake {
     pub(crate) rooms: Vec<Arc<Room>>,
     pub(crate) users: Vec<Arc<User>>,
 }
 
 /// Wait for the next wake-up of a user that came after `seen`.
-#[derive(Message)]
-#[rtype(result = "()")]
 struct Park {
     user: Arc<User>,
     device_id: OwnedDeviceId,
@@ -39,10 +37,19 @@ struct Park {
     waker: oneshot::Sender<Cue>,
 }
 
-/// Drop what is left of those who hung up.
+/// What the hub is asked to do.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Sweep;
+enum Wish {
+    Wake(Wake),
+    Park(Park),
+    /// Answer everyone who is parked.
+    AnswerAll,
+    /// Drop what is left of those who hung up.
+    Sweep,
+    #[cfg(test)]
+    Panic,
+}
 
 /// Why a parked request goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,22 +80,30 @@ impl Actor for Hub {
     }
 }
 
-impl Hub {
-    fn cue(&mut self, user: &User, number: u64) {
-        user.set_cue(number);
-        if let Some(waiting) = self.parked.remove(&user.user_id) {
-            for parked in waiting {
-                // Who hung up does not hear it.
-                let _ = parked.waker.send(Cue::Look);
-            }
+impl Handler<Wish> for Hub {
+    type Result = ();
+
+    /// A panic must not end the hub: without it every sync with nothing to read would be answered
+    /// at once, and asked again at once.
+    fn handle(&mut self, wish: Wish, _: &mut Self::Context) {
+        let done = catch_unwind(AssertUnwindSafe(|| match wish {
+            Wish::Wake(wake) => self.wake(wake),
+            Wish::Park(park) => self.park(park),
+            Wish::AnswerAll => self.parked.clear(),
+            Wish::Sweep => self.sweep(),
+            #[cfg(test)]
+            Wish::Panic => panic!("as a test of the hub"),
+        }));
+        if done.is_err() {
+            tracing::error!("the sync hub panicked, everyone who is parked is answered");
+            // Whose waker is dropped is answered as they are.
+            self.parked.clear();
         }
     }
 }
 
-impl Handler<Wake> for Hub {
-    type Result = ();
-
-    fn handle(&mut self, wake: Wake, _: &mut Self::Context) {
+impl Hub {
+    fn wake(&mut self, wake: Wake) {
         let number = self.cues.fetch_add(1, Ordering::AcqRel) + 1;
         for room in wake.rooms {
             for user in room.audience() {
@@ -99,12 +114,8 @@ impl Handler<Wake> for Hub {
             self.cue(&user, number);
         }
     }
-}
 
-impl Handler<Park> for Hub {
-    type Result = ();
-
-    fn handle(&mut self, park: Park, _: &mut Self::Context) {
+    fn park(&mut self, park: Park) {
         let Park {
             user,
             device_id,
@@ -132,16 +143,22 @@ impl Handler<Park> for Hub {
         }
         waiting.push_back(Parked { device_id, waker });
     }
-}
 
-impl Handler<Sweep> for Hub {
-    type Result = ();
-
-    fn handle(&mut self, _: Sweep, _: &mut Self::Context) {
+    fn sweep(&mut self) {
         self.parked.retain(|_, waiting| {
             waiting.retain(|parked| !parked.waker.is_closed());
             !waiting.is_empty()
         });
+    }
+
+    fn cue(&mut self, user: &User, number: u64) {
+        user.set_cue(number);
+        if let Some(waiting) = self.parked.remove(&user.user_id) {
+            for parked in waiting {
+                // Who hung up does not hear it.
+                let _ = parked.waker.send(Cue::Look);
+            }
+        }
     }
 }
 
@@ -175,7 +192,7 @@ impl HubHandle {
             return;
         }
         // A lost wake-up costs one timeout of latency, never an event.
-        if let Err(error) = self.address.try_send(wake) {
+        if let Err(error) = self.address.try_send(Wish::Wake(wake)) {
             metrics::counter!("greenroom_sync_wakeups_lost").increment(1);
             tracing::warn!(%error, "the sync hub is behind, a wake-up was dropped");
         }
@@ -184,7 +201,13 @@ impl HubHandle {
     /// Lets the hub drop what is left of requests that were given up.
     pub(crate) fn sweep(&self) {
         // If the hub is busy, the next time does as well.
-        let _ = self.address.try_send(Sweep);
+        let _ = self.address.try_send(Wish::Sweep);
+    }
+
+    /// Has everyone who is parked answered as they are.
+    pub(crate) fn answer_all(&self) {
+        // If the hub is that busy, they are answered when their time is up.
+        let _ = self.address.try_send(Wish::AnswerAll);
     }
 
     /// Runs a task on the hub's thread, for those who are not on an async one.
@@ -207,12 +230,12 @@ impl HubHandle {
         let (waker, cue) = oneshot::channel();
         if self
             .address
-            .send(Park {
+            .send(Wish::Park(Park {
                 user,
                 device_id,
                 seen,
                 waker,
-            })
+            }))
             .await
             .is_err()
         {
@@ -300,6 +323,20 @@ mod tests {
                 assert_eq!(parked.await.unwrap(), Cue::Look);
             }
             assert_eq!(elsewhere.await.unwrap(), Cue::Look);
+        });
+    }
+
+    #[test]
+    fn a55_a_panic_answers_who_is_parked_and_the_hub_goes_on() {
+        actix::System::new().block_on(async {
+            let setup = setup();
+            let parked = setup.park("A", 0);
+            tokio::task::yield_now().await;
+            setup.hub.address.send(Wish::Panic).await.unwrap();
+            assert_eq!(parked.await.unwrap(), Cue::Answer);
+            let parked = setup.park("A", 0);
+            setup.wake();
+            assert_eq!(parked.await.unwrap(), Cue::Look);
         });
     }
 

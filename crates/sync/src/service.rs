@@ -242,7 +242,7 @@ impl SyncService {
             .as_deref()
             .map(|token| service.since(&request.user_id, token))
             .transpose()?;
-        let user = service.index.user(&request.user_id).await?;
+        let mut user = service.index.user(&request.user_id).await?;
         // Once the user is in memory: their own presence is then noted before the first reading.
         let _present = Present::begin(service, request);
         let patience = request.timeout.min(service.parts.settings.max_timeout);
@@ -266,6 +266,10 @@ impl SyncService {
             let Some(answer) = reading.read().boxed().await? else {
                 continue;
             };
+            if user.is_forgotten() {
+                user = service.index.user(&request.user_id).await?;
+                continue;
+            }
             let left = until.saturating_duration_since(Instant::now());
             if since.is_none() || request.full_state || left.is_zero() || !answer.is_empty() {
                 return Ok(answer);

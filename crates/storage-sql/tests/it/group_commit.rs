@@ -248,7 +248,7 @@ async fn a_full_queue_refuses_at_once() {
 }
 
 #[tokio::test]
-async fn an_observer_that_panics_stops_nothing() {
+async fn a55_an_observer_that_panics_stops_nothing() {
     let db = TestDb::new();
     let alice = user("alice");
     let mut room = Room::created(&db, "room", &alice).await;

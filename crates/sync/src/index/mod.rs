@@ -229,6 +229,18 @@ impl Index {
         told
     }
 
+    /// Forgets everyone: what is here may miss something that is committed. Readings that have
+    /// begun find that their user is [forgotten](User::is_forgotten).
+    fn forget(&self) {
+        // Rooms first: who is read from now on listens to new ones.
+        self.rooms.clear();
+        self.users.retain(|_, user| {
+            user.set_forgotten();
+            false
+        });
+        self.hub.answer_all();
+    }
+
     /// Forgets users who have not synced for a while, and rooms that nobody listens to.
     pub(crate) fn sweep(&self) {
         let idle: Vec<Arc<User>> = self

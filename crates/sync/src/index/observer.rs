@@ -91,6 +91,11 @@ impl ChangeObserver for IndexObserver {
         self.index.hub.wake(due);
     }
 
+    fn forget(&self) {
+        *self.due.lock() = Wake::default();
+        self.index.forget();
+    }
+
     fn ephemeral_changed(&self, change: &EphemeralChange) {
         let index = &self.index;
         match change {

@@ -290,3 +290,31 @@ fn an_emptied_event_takes_the_place_of_the_full_one() {
     let lengths: Vec<bool> = events.iter().map(|e| e.event.json.len() > 50).collect();
     assert_eq!(lengths, [true, false, true]);
 }
+
+#[test]
+fn a55_what_may_have_missed_a_change_is_read_again() {
+    in_system(async {
+        let Setup {
+            index,
+            script,
+            stream,
+        } = setup();
+        *script.rooms.lock() = vec![row(room(), MembershipState::Join, 3)];
+        *script.newest.lock() = vec![(room().to_owned(), StreamPosition(9))];
+        let old = index.user(bob()).await.unwrap();
+        assert!(!old.is_forgotten());
+        IndexObserver::new(Arc::clone(&index)).forget();
+        assert!(old.is_forgotten());
+        // The event at 10 was committed and missed.
+        *script.newest.lock() = vec![(room().to_owned(), StreamPosition(10))];
+        stream.announce(StreamPosition(10), &[]);
+        let new = index.user(bob()).await.unwrap();
+        assert!(!new.is_forgotten());
+        let [room] = &*new.joined_rooms() else {
+            panic!("one room");
+        };
+        assert_eq!(room.newest_event(), StreamPosition(10));
+        announce(&stream, message(11));
+        assert_eq!(room.newest_event(), StreamPosition(11));
+    });
+}

@@ -48,6 +48,8 @@ pub(crate) struct User {
     /// The number of the last wake-up. Only the hub moves it.
     cue: AtomicU64,
     last_sync: Mutex<Instant>,
+    /// Whether this may miss changes.
+    forgotten: AtomicBool,
 }
 
 impl User {
@@ -64,6 +66,7 @@ impl User {
             presence_from: AtomicU64::new(0),
             cue: AtomicU64::new(0),
             last_sync: Mutex::new(Instant::now()),
+            forgotten: AtomicBool::new(false),
         })
     }
 
@@ -73,6 +76,16 @@ impl User {
 
     pub(super) fn idle_for(&self) -> Duration {
         self.last_sync.lock().elapsed()
+    }
+
+    /// Whether what was read by this must not be answered: the index has dropped it, because it
+    /// may miss changes.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.forgotten.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_forgotten(&self) {
+        self.forgotten.store(true, Ordering::Release);
     }
 
     pub(crate) fn is_loaded(&self) -> bool {

@@ -91,6 +91,9 @@ impl SyncService {
                 end: tokens.sync(user_id, upto),
                 chunk,
             };
+            if user.is_forgotten() {
+                return Ok(answer(Vec::new(), since));
+            }
             if over {
                 return Ok(answer(chunk, upto));
             }
