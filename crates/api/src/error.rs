@@ -299,9 +299,9 @@ impl From<SyncError> for ApiError {
                 Self::invalid_param(sentence(&error))
             }
             SyncError::BadFilter(_) => Self::bad_json(sentence(&error)),
-            SyncError::TooManyFilters => Self::new(
-                StatusCode::BAD_REQUEST,
-                "M_LIMIT_EXCEEDED",
+            // Not M_LIMIT_EXCEEDED: waiting does not help.
+            SyncError::TooManyFilters => Self::bad_request(
+                "M_UNKNOWN",
                 "You have stored as many filters as one user may.",
             ),
             SyncError::NotInRoom => Self::forbidden(sentence(&error)),
@@ -318,6 +318,7 @@ impl From<AuthError> for ApiError {
             AuthError::ExpiredToken => unknown_token("The access token has expired.", true),
             AuthError::UnknownRefreshToken => unknown_token("Unknown refresh token.", true),
             AuthError::WrongCredentials => Self::forbidden("Invalid username or password."),
+            AuthError::UnknownThirdPartyId => Self::forbidden(sentence(&error)),
             AuthError::Deactivated => Self::new(
                 StatusCode::FORBIDDEN,
                 "M_USER_DEACTIVATED",
@@ -441,9 +442,13 @@ fn unknown_token(message: &'static str, soft_logout: bool) -> ApiError {
         .with_field("soft_logout", soft_logout.into())
 }
 
-/// An error's text as a sentence.
+/// An error's text as a sentence. A name such as `m.push_rules` at its beginning stays as it is.
 pub(crate) fn sentence(error: &dyn fmt::Display) -> String {
     let text = error.to_string();
+    let is_name = |word: &str| word.contains(['.', '_', '`']);
+    if text.split(' ').next().is_some_and(is_name) {
+        return format!("{text}.");
+    }
     let mut chars = text.chars();
     let first = chars
         .next()
@@ -552,6 +557,18 @@ mod tests {
                 wanted,
                 "{error:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_unless_with_a_name() {
+        for (text, shown) in [
+            ("that is so", "That is so."),
+            ("m.push_rules is kept", "m.push_rules is kept."),
+            ("avatar_url is long", "avatar_url is long."),
+            ("", "."),
+        ] {
+            assert_eq!(sentence(&text), shown);
         }
     }
 

@@ -20,6 +20,9 @@ pub enum AuthError {
     /// The user does not exist, has no password, or the password is wrong: nobody learns which.
     #[error("invalid username or password")]
     WrongCredentials,
+    /// Somebody is named by an address or a phone number: this server knows nobody by them.
+    #[error("nobody is known here by that address or number")]
+    UnknownThirdPartyId,
     /// The account was deactivated. Only said to somebody who is logged in as that user.
     #[error("the account has been deactivated")]
     Deactivated,

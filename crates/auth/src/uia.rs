@@ -86,6 +86,19 @@ impl UiaAttempt {
         self.text("type") == Some(PASSWORD)
     }
 
+    /// Whether the password stage means somebody by an address or a number.
+    fn names_third_party(&self) -> bool {
+        let Some(auth) = &self.0 else { return false };
+        let holder = auth.get("identifier").and_then(Value::as_object);
+        if let Some(kind) = holder.and_then(|identifier| identifier.get("type")) {
+            return kind == "m.id.thirdparty" || kind == "m.id.phone";
+        }
+        let holder = holder.unwrap_or(auth);
+        !auth.contains_key("user")
+            && holder.contains_key("medium")
+            && holder.contains_key("address")
+    }
+
     /// By which name the password stage means somebody; `user` is how it was said before r0.4.
     fn identifier(&self) -> Identifier {
         let identifier = self.0.as_ref().and_then(|auth| auth.get("identifier"));
@@ -149,7 +162,8 @@ impl AuthService {
     /// # Errors
     ///
     /// [`AuthError::Uia`] with what is missing, [`AuthError::PasswordUnusable`] for a password
-    /// too long to be looked at, [`AuthError::Busy`], or the database's failure.
+    /// too long to be looked at, [`AuthError::UnknownThirdPartyId`], [`AuthError::Busy`], or the
+    /// database's failure.
     pub async fn authorize(&self, act: UiaAct, attempt: &UiaAttempt) -> Result<(), AuthError> {
         self.authorize_by(act, attempt, vec![vec![PASSWORD]])
             .await
@@ -337,6 +351,9 @@ impl AuthService {
         attempt: &UiaAttempt,
         user_id: Option<&UserId>,
     ) -> Result<Result<Option<String>, UiaFailure>, AuthError> {
+        if attempt.names_third_party() {
+            return Err(AuthError::UnknownThirdPartyId);
+        }
         let password = attempt.text("password").unwrap_or_default();
         if password.is_empty() {
             return Ok(Err(WRONG_PASSWORD));

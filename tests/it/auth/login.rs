@@ -189,6 +189,29 @@ async fn logins_that_make_no_sense_are_told_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn nobody_is_known_by_a_third_party_identifier() {
+    let server = shared_server().await;
+    let email = json!({"medium": "email", "address": "alice@example.org"});
+    let mut typed = email.clone();
+    typed["type"] = "m.id.thirdparty".into();
+    let mut old = email.clone();
+    old["type"] = "m.login.password".into();
+    old["password"] = PASSWORD.into();
+    // The second is how the specification's example has it: without a type.
+    for request in [
+        json!({"type": "m.login.password", "password": PASSWORD, "identifier": typed}),
+        json!({"type": "m.login.password", "password": PASSWORD, "identifier": email}),
+        old,
+    ] {
+        server
+            .anonymous()
+            .post("login", request)
+            .await
+            .expect_error(403, "M_FORBIDDEN");
+    }
+}
+
+#[tokio::test]
 async fn a_device_of_one_s_own_choice_has_one_session() {
     let server = shared_server().await;
     let alice = server.register("devices").await;

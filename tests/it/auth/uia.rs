@@ -167,6 +167,44 @@ async fn a70_the_right_password_of_somebody_else_is_the_wrong_one() {
 }
 
 #[tokio::test]
+async fn the_password_stage_by_a_third_party_identifier_nobody_has_is_403() {
+    let server = shared_server().await;
+    let alice = server.register("uia").await;
+    let email = json!({"medium": "email", "address": "alice@example.org"});
+    for (identifier, session) in [
+        (
+            json!({"type": "m.id.thirdparty", "medium": "email", "address": "a@b.c"}),
+            false,
+        ),
+        (
+            json!({"type": "m.id.phone", "country": "GB", "phone": "1234"}),
+            false,
+        ),
+        (email.clone(), true),
+    ] {
+        let mut auth = json!({
+            "type": "m.login.password", "password": PASSWORD, "identifier": identifier,
+        });
+        if session {
+            let body = json!({"new_password": "new"});
+            auth["session"] = session_for(&alice, "account/password", body).await.into();
+        }
+        alice
+            .post("account/password", change("new", &auth))
+            .await
+            .expect_error(403, "M_FORBIDDEN");
+    }
+    let mut auth = email;
+    auth["type"] = "m.login.password".into();
+    auth["password"] = PASSWORD.into();
+    alice
+        .post("account/password", change("new", &auth))
+        .await
+        .expect_error(403, "M_FORBIDDEN");
+    server.login(&alice.user_id).await;
+}
+
+#[tokio::test]
 async fn b50_the_password_stage_looks_at_no_megabyte() {
     let server = shared_server().await;
     let alice = server.register("uia").await;

@@ -24,10 +24,13 @@ pub(super) struct Body {
     refresh_token: Option<bool>,
 }
 
+/// In the specification's own example of a login by a third-party identifier it has no type.
 #[derive(Deserialize)]
 struct UserIdentifier {
-    r#type: String,
+    r#type: Option<String>,
     user: Option<String>,
+    medium: Option<String>,
+    address: Option<String>,
 }
 
 pub(super) async fn handle(
@@ -75,15 +78,18 @@ pub(super) async fn handle(
 impl Body {
     fn identifier(&self) -> Result<Identifier, ApiError> {
         if let Some(identifier) = &self.identifier {
-            return match identifier.r#type.as_str() {
-                "m.id.user" => identifier
+            let address = identifier.medium.as_ref().zip(identifier.address.as_ref());
+            return match identifier.r#type.as_deref() {
+                Some("m.id.user") => identifier
                     .user
                     .clone()
                     .map(Identifier::User)
                     .ok_or_else(|| missing("identifier.user")),
                 // Nobody is known here by an address or a number, and that is 403, not 400.
-                "m.id.thirdparty" | "m.id.phone" => Ok(Identifier::Unknown),
-                _ => Err(ApiError::bad_request(
+                Some("m.id.thirdparty" | "m.id.phone") => Ok(Identifier::Unknown),
+                None if address.is_some() => Ok(Identifier::Unknown),
+                None => Err(missing("identifier.type")),
+                Some(_) => Err(ApiError::bad_request(
                     "M_UNKNOWN",
                     "There is no such identifier.",
                 )),
@@ -118,11 +124,19 @@ mod tests {
         assert_eq!(identifier(r#"{"type":"x","user":"alice"}"#), alice);
         let both = r#"{"type":"x","user":"bob","identifier":{"type":"m.id.user","user":"alice"}}"#;
         assert_eq!(identifier(both), alice);
-        let address = r#"{"type":"x","medium":"email","address":"a@b.c"}"#;
-        assert_eq!(identifier(address), Ok(Identifier::Unknown));
+        for address in [
+            r#"{"type":"x","medium":"email","address":"a@b.c"}"#,
+            r#"{"type":"x","identifier":{"medium":"email","address":"a@b.c"}}"#,
+            r#"{"type":"x","identifier":{"type":"m.id.thirdparty","medium":"email","address":"a@b.c"}}"#,
+            r#"{"type":"x","identifier":{"type":"m.id.phone","country":"GB","phone":"1"}}"#,
+        ] {
+            assert_eq!(identifier(address), Ok(Identifier::Unknown), "{address}");
+        }
         for bad in [
             r#"{"type":"x"}"#,
             r#"{"type":"x","identifier":{"type":"m.id.user"}}"#,
+            r#"{"type":"x","identifier":{"user":"alice"}}"#,
+            r#"{"type":"x","identifier":{}}"#,
         ] {
             assert_eq!(identifier(bad), Err("400 M_BAD_JSON".to_owned()));
         }
