@@ -336,6 +336,11 @@ async fn the_context_of_an_event_leads_on_both_ways() {
     let few = context(&format!("?filter={}", encode(&filter.to_string()))).await;
     assert_eq!(few["events_after"], json!([]));
     assert_eq!(few["state"].as_array().unwrap().len(), 1);
+    let elsewhere = json!({"not_rooms": [room]});
+    let none = context(&format!("?filter={}", encode(&elsewhere.to_string()))).await;
+    for list in ["events_before", "events_after", "state"] {
+        assert_eq!(none[list], json!([]), "{list}");
+    }
     // The state is that of the last event shown.
     alice
         .send_state(&room, "m.room.topic", "", json!({"topic": "later"}))

@@ -418,6 +418,8 @@ async fn restricted(server: &TestServer, version: &str, rule: &str) -> (Client, 
     let room = alice.create_room(json!({"room_version": version})).await;
     let allow = json!([
         {"type": "org.example.unknown"},
+        "improper",
+        {"type": "m.room_membership", "room_id": 1},
         {"type": "m.room_membership", "room_id": door},
     ]);
     rules(&alice, &room, json!({"join_rule": rule, "allow": allow})).await;
@@ -451,6 +453,25 @@ async fn b23_a_restricted_room_lets_in_the_members_of_another() {
         let content = member(&alice, &room, &carol).await;
         assert_eq!(content.get(voucher), None);
     }
+}
+
+/// "Improper or no `allow` conditions on a `restricted` join rule imply the room is effectively
+/// invite-only".
+#[tokio::test]
+async fn b23_improper_conditions_let_nobody_in_without_an_invite() {
+    let server = shared_server().await;
+    let (alice, door, room) = restricted(&server, "12", "restricted").await;
+    let [bob] = people(&server, ["bob"]).await;
+    bob.join(&door).await;
+    for allow in [json!(null), json!("invalid"), json!(["invalid"]), json!([])] {
+        let content = json!({"join_rule": "restricted", "allow": allow});
+        rules(&alice, &room, content).await;
+        act(&bob, &room, "join", json!({}))
+            .await
+            .expect_error(403, "M_FORBIDDEN");
+    }
+    alice.invite(&room, &bob).await;
+    bob.join(&room).await;
 }
 
 #[tokio::test]
@@ -527,9 +548,20 @@ async fn memberships_are_state_like_any_other() {
     bob.put(&path(&carol), set("join"))
         .await
         .expect_error(403, "M_FORBIDDEN");
+    // Who is local is shown with their name, unless the client says another one, or none.
     alice.put(&path(&carol), set("invite")).await.expect_ok();
+    let content = member(&alice, &room, &carol).await;
+    assert_eq!(content["displayname"], carol.localpart());
+    for name in [json!("Caz"), json!(null)] {
+        let content = json!({"membership": "join", "displayname": name});
+        carol.put(&path(&carol), content.clone()).await.expect_ok();
+        assert_eq!(member(&alice, &room, &carol).await, content);
+    }
     carol.put(&path(&carol), set("join")).await.expect_ok();
+    let content = member(&alice, &room, &carol).await;
+    assert_eq!(content["displayname"], carol.localpart());
     alice.put(&path(&carol), set("ban")).await.expect_ok();
+    assert_eq!(member(&alice, &room, &carol).await, set("ban"));
     carol
         .put(&path(&carol), set("leave"))
         .await

@@ -13,19 +13,54 @@ use crate::{
 const VOUCHER: &str = "join_authorised_via_users_server";
 
 impl Rooms {
-    /// Takes out of a client's member event what only the server may say, and refuses an invite
-    /// of somebody who could never come.
+    /// Takes out of a client's member event what only the server may say, puts in the profile where
+    /// the client says nothing of it, and refuses an invite of somebody who could never come.
+    ///
+    /// "When homeservers emit room membership events for their own users, they should include the
+    /// display name and avatar URL fields in these events."
     pub(crate) async fn check_member_event(
         &self,
         target: &str,
         content: &mut CanonicalJsonObject,
     ) -> Result<(), RoomError> {
         content.remove(VOUCHER);
-        match <&UserId>::try_from(target) {
-            Ok(target) if sets(content, "invite") => self.require_user(target).await,
-            // What is no user ID is refused with the rest of the event's shape.
-            Ok(_) | Err(_) => Ok(()),
+        // What is no user ID is refused with the rest of the event's shape.
+        let Ok(target) = <&UserId>::try_from(target) else {
+            return Ok(());
+        };
+        if sets(content, "invite") {
+            self.require_user(target).await?;
         }
+        if ["join", "invite", "knock"]
+            .iter()
+            .any(|it| sets(content, it))
+        {
+            self.add_profile(target, content).await?;
+        }
+        Ok(())
+    }
+
+    async fn add_profile(
+        &self,
+        target: &UserId,
+        content: &mut CanonicalJsonObject,
+    ) -> Result<(), RoomError> {
+        let missing = |key: &&str| !content.contains_key(*key);
+        let missing: Vec<&str> = ["displayname", "avatar_url"]
+            .into_iter()
+            .filter(missing)
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let profile = self.parts().profiles.profile(target).await?;
+        let profile = profile.unwrap_or_default();
+        for key in missing {
+            if let Some(text) = profile.get(key).and_then(|value| value.as_str()) {
+                content.insert(key.to_owned(), CanonicalJsonValue::String(text.to_owned()));
+            }
+        }
+        Ok(())
     }
 
     /// Sends a member event as its sender wrote it. A restricted join is vouched for as

@@ -162,14 +162,22 @@ fn refreshed(wish: &MemberWish, current: Option<&Pdu>) -> Option<CanonicalJsonOb
 struct JoinRules {
     join_rule: String,
     #[serde(default)]
-    allow: Vec<AllowRule>,
+    allow: serde_json::Value,
 }
 
-#[derive(Deserialize)]
-struct AllowRule {
-    #[serde(rename = "type", default)]
-    kind: String,
-    room_id: Option<OwnedRoomId>,
+impl JoinRules {
+    /// The rooms whose members are let in. What is no proper condition lets nobody in.
+    fn allowed_rooms(&self) -> Vec<OwnedRoomId> {
+        let conditions = self.allow.as_array().into_iter().flatten();
+        conditions
+            .filter(|condition| {
+                condition
+                    .get("type")
+                    .is_some_and(|it| it == "m.room_membership")
+            })
+            .filter_map(|condition| condition.get("room_id")?.as_str()?.try_into().ok())
+            .collect()
+    }
 }
 
 impl Rooms {
@@ -313,13 +321,11 @@ impl Rooms {
         let restricted = rules.join_rule == "restricted"
             || (rules.join_rule == "knock_restricted"
                 && version.rules.authorization.knock_restricted_join_rule);
-        let allowed: Vec<OwnedRoomId> = rules
-            .allow
-            .into_iter()
-            .filter(|allow| allow.kind == "m.room_membership")
-            .filter_map(|allow| allow.room_id)
-            .collect();
-        if !restricted || !self.parts().rooms.joined_any(user_id, &allowed).await? {
+        if !restricted {
+            return Ok(None);
+        }
+        let allowed = rules.allowed_rooms();
+        if !self.parts().rooms.joined_any(user_id, &allowed).await? {
             return Ok(None);
         }
         let power = Power::new(&version, create, held("m.room.power_levels"));

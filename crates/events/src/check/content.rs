@@ -4,7 +4,7 @@
 //! rules alone.
 
 use ruma::{
-    CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedRoomAliasId, RoomAliasId, RoomId, UserId,
+    CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedRoomAliasId, RoomAliasId, UserId,
 };
 
 use super::power_levels;
@@ -147,6 +147,9 @@ fn member(content: &CanonicalJsonObject, target: &str) -> Result<(), EventError>
 
 /// "`knock`: only available in rooms which support knocking", "`restricted`: only available in
 /// rooms which support the join rule". An unknown rule would let nobody join.
+///
+/// "Improper or no `allow` conditions on a `restricted` join rule imply the room is effectively
+/// invite-only": they are not refused.
 fn join_rules(content: &CanonicalJsonObject, version: &RoomVersion) -> Result<(), EventError> {
     let rules = &version.rules.authorization;
     let (known, supported) = match required_text(content, "join_rule")? {
@@ -163,22 +166,6 @@ fn join_rules(content: &CanonicalJsonObject, version: &RoomVersion) -> Result<()
         return Err(EventError::bad(
             "this room's version does not support the join_rule",
         ));
-    }
-    let conditions = match content.get("allow") {
-        None | Some(CanonicalJsonValue::Null) => return Ok(()),
-        Some(CanonicalJsonValue::Array(conditions)) => conditions,
-        Some(_) => return Err(EventError::bad("allow must be an array of conditions")),
-    };
-    for condition in conditions {
-        let CanonicalJsonValue::Object(condition) = condition else {
-            return Err(EventError::bad("allow must be an array of conditions"));
-        };
-        // "room_id: required if `type` is `m.room_membership`". Other types are not ours to judge.
-        if required_text(condition, "type")? == "m.room_membership"
-            && <&RoomId>::try_from(required_text(condition, "room_id")?).is_err()
-        {
-            return Err(EventError::bad("room_id in allow must be a room ID"));
-        }
     }
     Ok(())
 }

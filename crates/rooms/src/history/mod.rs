@@ -259,6 +259,9 @@ impl Rooms {
         event: &StoredEvent,
         after: &page::Read,
     ) -> Result<Vec<StoredEvent>, RoomError> {
+        if !filter.allows_room(room_id) {
+            return Ok(Vec::new());
+        }
         let mut state = self.parts().state.state_at(room_id, at, None).await?;
         if filter.lazy_load().is_some() {
             let shown: std::collections::HashSet<&str> = before
