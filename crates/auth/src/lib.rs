@@ -19,6 +19,7 @@ mod sessions;
 mod settings;
 mod tokens;
 mod uia;
+mod uia_fallback;
 #[cfg(test)]
 mod uia_tests;
 mod usernames;
@@ -32,4 +33,5 @@ pub use sessions::Sessions;
 pub use settings::{AuthSettings, RegistrationMode, Secret};
 pub use tokens::Token;
 pub use uia::{DUMMY, PASSWORD, REGISTRATION_TOKEN, UiaAct, UiaAttempt, UiaChallenge, UiaFailure};
+pub use uia_fallback::UiaFallback;
 pub use usernames::{ReservedNames, UsernameProblem};

@@ -125,7 +125,7 @@ impl AuthService {
         }
     }
 
-    fn registration_flows(&self) -> Result<Vec<Vec<&'static str>>, AuthError> {
+    pub(crate) fn registration_flows(&self) -> Result<Vec<Vec<&'static str>>, AuthError> {
         match self.settings.registration {
             RegistrationMode::Open => Ok(vec![vec![uia::DUMMY]]),
             RegistrationMode::Token => Ok(vec![vec![uia::REGISTRATION_TOKEN]]),

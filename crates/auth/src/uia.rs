@@ -221,42 +221,6 @@ impl AuthService {
         Ok(proof)
     }
 
-    /// Completes the registration token stage of a session from the fallback page. `None` if the
-    /// session is not one of a registration or over; else whether the token is good.
-    ///
-    /// # Errors
-    ///
-    /// The database's failure.
-    pub async fn complete_registration_token_stage(
-        &self,
-        session_id: &str,
-        token: &str,
-    ) -> Result<Option<bool>, AuthError> {
-        if !self.is_registration_session(session_id).await? {
-            return Ok(None);
-        }
-        if !self.registration_token_is_good(token).await? {
-            return Ok(Some(false));
-        }
-        self.uia
-            .complete_stage(session_id, REGISTRATION_TOKEN, Some(token.to_owned()))
-            .await?;
-        Ok(Some(true))
-    }
-
-    /// Whether a session is one of a registration under way.
-    ///
-    /// # Errors
-    ///
-    /// The database's failure.
-    pub async fn is_registration_session(&self, session_id: &str) -> Result<bool, AuthError> {
-        let session = self
-            .uia
-            .uia_session(session_id, self.clock.now_ms())
-            .await?;
-        Ok(session.is_some_and(|session| session.user_id.is_none()))
-    }
-
     /// The session of this ID if it was begun by the same user for the same request.
     async fn resume(
         &self,
@@ -326,7 +290,7 @@ impl AuthService {
     }
 
     /// Tries one stage. What it has proven is what a later step needs of it.
-    async fn prove(
+    pub(crate) async fn prove(
         &self,
         stage: &str,
         attempt: &UiaAttempt,
@@ -378,7 +342,7 @@ impl Progress {
 }
 
 /// Whether `stage` comes next in a flow that begins with what is completed.
-fn is_next(flows: &[Vec<&'static str>], completed: &[String], stage: &str) -> bool {
+pub(crate) fn is_next(flows: &[Vec<&'static str>], completed: &[String], stage: &str) -> bool {
     flows.iter().any(|flow| {
         flow.get(completed.len()) == Some(&stage)
             && flow

@@ -4,8 +4,8 @@ use ruma::{UserId, user_id};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    AuthError, Password, RegisterRequest, RegistrationMode, UiaAct, UiaAttempt, UiaChallenge,
-    fakes::Fixture, uia,
+    AuthError, DUMMY, PASSWORD, Password, REGISTRATION_TOKEN, RegisterRequest, RegistrationMode,
+    UiaAct, UiaAttempt, UiaChallenge, fakes::Fixture, uia,
 };
 
 const ENDPOINT: &str = "POST /account/password";
@@ -296,24 +296,27 @@ async fn a_token_proven_on_the_fallback_page_registers() {
         .await
     };
     let session = challenge(register(Value::Null).await).session;
+    let complete = async |session: &str, stage: &str, typed: &str| {
+        let outcome = auth.complete_stage(session, stage, typed).await.unwrap();
+        outcome.map(|outcome| outcome.is_ok())
+    };
+    for (session, stage) in [
+        ("guessed", REGISTRATION_TOKEN),
+        (&*session, DUMMY),
+        (&*session, PASSWORD),
+    ] {
+        assert_eq!(complete(session, stage, &token).await, None, "{stage}");
+    }
     assert_eq!(
-        auth.complete_registration_token_stage(&session, "bad")
-            .await
-            .unwrap(),
+        complete(&session, REGISTRATION_TOKEN, "bad").await,
         Some(false)
     );
-    assert_eq!(
-        auth.complete_registration_token_stage("guessed", &token)
-            .await
-            .unwrap(),
-        None
-    );
-    assert_eq!(
-        auth.complete_registration_token_stage(&session, &token)
-            .await
-            .unwrap(),
-        Some(true)
-    );
+    for _ in 0..2 {
+        assert_eq!(
+            complete(&session, REGISTRATION_TOKEN, &token).await,
+            Some(true)
+        );
+    }
     register(json!({ "session": session })).await.unwrap();
     // The token is used up, and so is the session.
     assert!(!auth.registration_token_is_valid(&token).await.unwrap());

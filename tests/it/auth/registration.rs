@@ -334,6 +334,6 @@ async fn a66_the_fallback_page_takes_a_token_and_shows_nothing_of_the_query() {
 
     let request = json!({"username": "alice", "auth": {"session": session}});
     anyone.post("register", request).await.expect_ok();
-    let other = "auth/m.login.dummy/fallback/web?session=x";
+    let other = "auth/m.login.sso/fallback/web?session=x";
     anyone.get(other).await.expect_error(404, "M_UNRECOGNIZED");
 }

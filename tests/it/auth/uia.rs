@@ -1,6 +1,7 @@
 //! Proving again who one is, for one request.
 
-use greenroom_tests::{Client, PASSWORD, TestServer, encode, shared_server};
+use greenroom_tests::{Answer, Client, PASSWORD, TestServer, encode, shared_server};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{challenge_of, is_logged_in, password_login, password_stage};
@@ -202,6 +203,64 @@ async fn the_password_stage_by_a_third_party_identifier_nobody_has_is_403() {
         .await
         .expect_error(403, "M_FORBIDDEN");
     server.login(&alice.user_id).await;
+}
+
+/// The page of a stage, after a form was sent to it.
+async fn submit(server: &TestServer, stage: &str, session: &str, form: &str) -> Answer {
+    let page = format!("auth/{stage}/fallback/web");
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let body = format!("session={session}&{form}");
+    let anyone = server.anonymous();
+    anyone.raw(Method::POST, &page, &headers, body).await
+}
+
+#[tokio::test]
+async fn every_stage_that_is_asked_for_has_a_page_that_completes_it() {
+    let server = shared_server().await;
+    let alice = server.register("uia").await;
+    let request = json!({"new_password": "the new one"});
+    let session = session_for(&alice, "account/password", request.clone()).await;
+    let anyone = server.anonymous();
+    let shown = anyone
+        .get(&format!(
+            "auth/m.login.password/fallback/web?session={session}"
+        ))
+        .await;
+    assert_eq!(shown.status, 200, "{}", shown.describe());
+    assert!(shown.header("content-type").starts_with("text/html"));
+    // Whoever types a password there has to know what for.
+    for told in [&*alice.user_id, "change the password", "type=\"password\""] {
+        assert!(shown.text().contains(told), "{told}: {}", shown.text());
+    }
+    let password = async |password: &str| {
+        let form = format!("password={password}");
+        submit(&server, "m.login.password", &session, &form).await
+    };
+    assert_eq!(password("wrong").await.status, 401);
+    let with_session = json!({"new_password": "the new one", "auth": {"session": session}});
+    challenge_of(alice.post("account/password", with_session.clone()).await);
+    let done = password(PASSWORD).await;
+    assert_eq!(done.status, 200, "{}", done.describe());
+    assert!(done.text().contains("onAuthDone"), "{}", done.text());
+    alice
+        .post("account/password", with_session)
+        .await
+        .expect_ok();
+    let login = password_login(&alice.user_id, "the new one");
+    anyone.post("login", login).await.expect_ok();
+    assert_eq!(password(PASSWORD).await.status, 404, "the session is over");
+
+    let challenge = challenge_of(anyone.post("register", json!({})).await);
+    let session = challenge["session"].as_str().unwrap();
+    for other in ["m.login.password", "m.login.registration_token"] {
+        let answer = submit(&server, other, session, "password=x&token=x").await;
+        assert_eq!(answer.status, 404, "{other} is not asked for");
+    }
+    let done = submit(&server, "m.login.dummy", session, "").await;
+    assert_eq!(done.status, 200, "{}", done.describe());
+    assert!(done.text().contains("onAuthDone"), "{}", done.text());
+    let request = json!({"auth": {"session": session}});
+    anyone.post("register", request).await.expect_ok();
 }
 
 #[tokio::test]

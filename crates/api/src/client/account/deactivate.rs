@@ -40,7 +40,8 @@ pub(super) async fn handle(
     hook: web::Data<dyn DeactivationHook>,
 ) -> Result<Ruma<v3::Response>, ApiError> {
     let requester = author.counted(Limited::Update)?;
-    if body.attempt.tries_password() {
+    let counted = body.attempt.tries_password();
+    if counted {
         limits.check(Limited::Login, Some(&requester.user_id), address)?;
     }
     let act = auth.uia_act(
@@ -49,7 +50,10 @@ pub(super) async fn handle(
         &body.without_auth,
     );
     auth.authorize(act, &body.attempt).await?;
-    limits.login_succeeded(&requester.user_id, address);
+    // A password that was given on the fallback page was counted there.
+    if counted {
+        limits.login_succeeded(&requester.user_id, address);
+    }
     // First the rooms: after the account there is nobody left who could try again.
     hook.leave_all_rooms(&requester.user_id).await?;
     auth.deactivate(&requester.user_id).await?;

@@ -22,7 +22,8 @@ pub(super) async fn handle(
 ) -> Result<Ruma<v3::Response>, ApiError> {
     let requester = author.counted(Limited::Update)?;
     let new_password = Password::new(body.request.new_password)?;
-    if body.attempt.tries_password() {
+    let counted = body.attempt.tries_password();
+    if counted {
         limits.check(Limited::Login, Some(&requester.user_id), address)?;
     }
     let act = auth.uia_act(
@@ -31,7 +32,10 @@ pub(super) async fn handle(
         &body.without_auth,
     );
     auth.authorize(act, &body.attempt).await?;
-    limits.login_succeeded(&requester.user_id, address);
+    // A password that was given on the fallback page was counted there.
+    if counted {
+        limits.login_succeeded(&requester.user_id, address);
+    }
     let end_others = body.request.logout_devices.unwrap_or(true);
     let own_device = Some(&*requester.device_id);
     auth.change_password(&requester.user_id, new_password, end_others, own_device)
