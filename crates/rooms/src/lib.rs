@@ -20,7 +20,7 @@ pub use create::{CreateRoom, CreatedRoom, InitialState, Preset};
 pub use error::RoomError;
 pub use history::{Context, EventView, MessagesPage, PageQuery, Reader};
 pub use members::MembersQuery;
-pub use membership::{Invite, JoinTarget};
+pub use membership::{Asked, Invite, JoinTarget, Moderation};
 pub use send::NewEvent;
 pub use service::{Parts, Rooms, RoomsSettings};
 pub use wish::TransactionUse;

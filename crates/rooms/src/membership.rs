@@ -1,23 +1,20 @@
 //! Joining, leaving, inviting, kicking, banning, knocking, forgetting.
 
-use greenroom_events::{Draft, Pdu, RoomVersion};
-use ruma::{
-    CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomAliasId, OwnedRoomId,
-    OwnedUserId, RoomId, RoomOrAliasId, UserId, events::room::member::MembershipState,
-    state_res::events::RoomPowerLevelsIntField,
-};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+mod decide;
+mod restricted;
+#[cfg(test)]
+mod tests;
 
+use ruma::{
+    OwnedEventId, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId, RoomOrAliasId, UserId,
+    events::room::member::MembershipState,
+};
+
+pub(crate) use self::decide::decide;
 use crate::{
-    RoomError, Rooms,
-    actor::membership_of,
-    power::Power,
+    RoomError, Rooms, TransactionUse,
     wish::{Act, MemberAction, MemberWish, Wish},
 };
-
-/// How many members are asked whether they may vouch for a restricted join.
-const VOUCHERS: u64 = 100;
 
 /// A room, named by its ID or by an alias.
 #[derive(Clone, Debug)]
@@ -44,140 +41,30 @@ pub struct Invite {
     pub sender: OwnedUserId,
     /// Whom.
     pub target: OwnedUserId,
-    /// Why, in words.
-    pub reason: Option<String>,
     /// Whether the room is meant as a direct chat.
     pub is_direct: bool,
+    /// Why.
+    pub asked: Asked,
 }
 
-fn text(value: &str) -> CanonicalJsonValue {
-    CanonicalJsonValue::String(value.to_owned())
+/// What members do about others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moderation {
+    /// Remove somebody, who may come back; or revoke an invite.
+    Kick,
+    /// Remove somebody for good, whether or not they are there.
+    Ban,
+    /// Lift a ban.
+    Unban,
 }
 
-/// What a wish about a membership comes to: a member event, or the event that has done it already.
-pub(crate) fn decide(
-    wish: &MemberWish,
-    current: Option<&Pdu>,
-) -> Result<Result<Draft, OwnedEventId>, RoomError> {
-    let standing = current.and_then(membership_of);
-    let done = |pdu: Option<&Pdu>| pdu.map(|pdu| Err(pdu.event_id.clone()));
-    let membership = match (&wish.action, standing) {
-        // Joining twice changes nothing; nor do a retried leave and knock.
-        (MemberAction::Join { .. }, Some(MembershipState::Join))
-        | (MemberAction::Leave, Some(MembershipState::Leave))
-        | (MemberAction::Knock, Some(MembershipState::Knock)) => {
-            return done(current).ok_or(RoomError::NotInRoom);
-        }
-        (MemberAction::Leave, None) => return Err(RoomError::NotInRoom),
-        (MemberAction::Kick, None | Some(MembershipState::Leave | MembershipState::Ban)) => {
-            return Err(RoomError::Forbidden(format!(
-                "{} is not in this room",
-                wish.target
-            )));
-        }
-        (MemberAction::Unban, standing) if standing != Some(MembershipState::Ban) => {
-            return Err(RoomError::BadState("the user is not banned from this room"));
-        }
-        (MemberAction::Refresh, standing) if standing != Some(MembershipState::Join) => {
-            return done(current).ok_or(RoomError::NotInRoom);
-        }
-        (MemberAction::Join { .. } | MemberAction::Refresh, _) => MembershipState::Join,
-        (MemberAction::Leave | MemberAction::Kick | MemberAction::Unban, _) => {
-            MembershipState::Leave
-        }
-        (MemberAction::Invite { .. }, _) => MembershipState::Invite,
-        (MemberAction::Ban, _) => MembershipState::Ban,
-        (MemberAction::Knock, _) => MembershipState::Knock,
-    };
-    let content = match wish.action {
-        MemberAction::Refresh => match refreshed(wish, current) {
-            Some(content) => content,
-            None => return done(current).ok_or(RoomError::NotInRoom),
-        },
-        _ => content(wish, &membership),
-    };
-    Ok(Ok(Draft {
-        sender: wish.sender.clone(),
-        event_type: "m.room.member".to_owned(),
-        state_key: Some(wish.target.to_string()),
-        content,
-        redacts: None,
-        origin_server_ts_override: None,
-    }))
-}
-
-fn content(wish: &MemberWish, membership: &MembershipState) -> CanonicalJsonObject {
-    let mut content = CanonicalJsonObject::new();
-    content.insert("membership".to_owned(), text(membership.as_str()));
-    if let Some(reason) = &wish.reason {
-        content.insert("reason".to_owned(), text(reason));
-    }
-    set_profile(&mut content, wish);
-    match &wish.action {
-        MemberAction::Join {
-            authorized_by: Some(user_id),
-        } => {
-            content.insert(
-                "join_authorised_via_users_server".to_owned(),
-                text(user_id.as_str()),
-            );
-        }
-        MemberAction::Invite { is_direct: true } => {
-            content.insert("is_direct".to_owned(), CanonicalJsonValue::Bool(true));
-        }
-        _ => {}
-    }
-    content
-}
-
-fn set_profile(content: &mut CanonicalJsonObject, wish: &MemberWish) {
-    for (key, value) in [
-        ("displayname", &wish.display_name),
-        ("avatar_url", &wish.avatar_url),
-    ] {
-        match value {
-            Some(value) => content.insert(key.to_owned(), text(value)),
-            None => content.remove(key),
-        };
-    }
-}
-
-/// The member event's content with the profile as it is now; `None` if it says so already.
-fn refreshed(wish: &MemberWish, current: Option<&Pdu>) -> Option<CanonicalJsonObject> {
-    let before: CanonicalJsonObject =
-        greenroom_events::json::parse_object(current?.content.get().as_bytes()).ok()?;
-    let mut content = before.clone();
-    set_profile(&mut content, wish);
-    if content == before {
-        return None;
-    }
-    // These belong to the join itself: a change of name is not another one, and is not vouched for.
-    content.remove("reason");
-    content.remove("join_authorised_via_users_server");
-    Some(content)
-}
-
-/// A room's join rule, as far as a restricted join needs it.
-#[derive(Deserialize)]
-struct JoinRules {
-    join_rule: String,
-    #[serde(default)]
-    allow: serde_json::Value,
-}
-
-impl JoinRules {
-    /// The rooms whose members are let in. What is no proper condition lets nobody in.
-    fn allowed_rooms(&self) -> Vec<OwnedRoomId> {
-        let conditions = self.allow.as_array().into_iter().flatten();
-        conditions
-            .filter(|condition| {
-                condition
-                    .get("type")
-                    .is_some_and(|it| it == "m.room_membership")
-            })
-            .filter_map(|condition| condition.get("room_id")?.as_str()?.try_into().ok())
-            .collect()
-    }
+/// What goes with a request to change a membership.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// Why, in words.
+    pub reason: Option<String>,
+    /// What makes a retry the same act, if the client gave a transaction ID.
+    pub transaction: Option<TransactionUse>,
 }
 
 impl Rooms {
@@ -223,17 +110,25 @@ impl Rooms {
         sender: &UserId,
         target: &UserId,
         action: MemberAction,
-        reason: Option<String>,
+        asked: Asked,
     ) -> Result<OwnedEventId, RoomError> {
+        let Asked {
+            reason,
+            transaction,
+        } = asked;
         let member = self.member_wish(sender, target, action, reason).await?;
-        self.propose(
-            room_id,
-            Wish {
-                act: Act::Member(member),
-                transaction: None,
-            },
-        )
-        .await
+        let act = Act::Member(member);
+        self.propose(room_id, Wish { act, transaction }).await
+    }
+
+    /// Whether this is the retry of something that was done. It may not be possible a second time:
+    /// who was kicked is no longer there.
+    async fn done_before(&self, asked: &Asked) -> Result<bool, RoomError> {
+        let Some(transaction) = &asked.transaction else {
+            return Ok(false);
+        };
+        let made = self.parts().rooms.event_of_transaction(transaction.key);
+        Ok(made.await?.is_some())
     }
 
     /// The room that an ID or alias names.
@@ -257,13 +152,16 @@ impl Rooms {
         &self,
         room_id: &RoomId,
         user_id: &UserId,
-        reason: Option<String>,
+        asked: Asked,
     ) -> Result<(), RoomError> {
+        if self.done_before(&asked).await? {
+            return Ok(());
+        }
         let action = MemberAction::Join {
             authorized_by: None,
         };
         let refused = match self
-            .change_membership(room_id, user_id, user_id, action, reason.clone())
+            .change_membership(room_id, user_id, user_id, action, asked.clone())
             .await
         {
             Ok(_) => return Ok(()),
@@ -278,75 +176,9 @@ impl Rooms {
         let action = MemberAction::Join {
             authorized_by: Some(authorized_by),
         };
-        self.change_membership(room_id, user_id, user_id, action, reason)
+        self.change_membership(room_id, user_id, user_id, action, asked)
             .await
             .map(|_| ())
-    }
-
-    /// A member who may invite, if the room's rule allows this user in by a room that they share.
-    ///
-    /// See [restricted rooms](https://spec.matrix.org/v1.19/client-server-api/#restricted-rooms).
-    pub(crate) async fn voucher(
-        &self,
-        room_id: &RoomId,
-        user_id: &UserId,
-    ) -> Result<Option<OwnedUserId>, RoomError> {
-        let Some(version) = self.parts().rooms.room_version(room_id).await? else {
-            return Err(RoomError::NoSuchRoom);
-        };
-        let Some(version) = RoomVersion::new(&version) else {
-            return Ok(None);
-        };
-        if !version.rules.authorization.restricted_join_rule {
-            return Ok(None);
-        }
-        let keys = ["m.room.create", "m.room.power_levels", "m.room.join_rules"]
-            .map(|event_type| (event_type.to_owned(), String::new()));
-        let stored = self
-            .parts()
-            .rooms
-            .current_state(room_id, keys.to_vec())
-            .await?;
-        let mut state = Vec::with_capacity(stored.len());
-        for event in &stored {
-            state.push(Pdu::from_stored(event, &version)?);
-        }
-        let held = |event_type: &str| state.iter().find(|pdu| pdu.type_name == event_type);
-        let (Some(create), Some(rules)) = (held("m.room.create"), held("m.room.join_rules")) else {
-            return Ok(None);
-        };
-        let Ok(rules) = serde_json::from_str::<JoinRules>(rules.content.get()) else {
-            return Ok(None);
-        };
-        let restricted = rules.join_rule == "restricted"
-            || (rules.join_rule == "knock_restricted"
-                && version.rules.authorization.knock_restricted_join_rule);
-        if !restricted {
-            return Ok(None);
-        }
-        let allowed = rules.allowed_rooms();
-        if !self.parts().rooms.joined_any(user_id, &allowed).await? {
-            return Ok(None);
-        }
-        let power = Power::new(&version, create, held("m.room.power_levels"));
-        let mut candidates = powerful(&power, held("m.room.power_levels"));
-        candidates.extend(
-            self.parts()
-                .rooms
-                .local_joined_members(room_id, &self.server_name(), VOUCHERS)
-                .await?,
-        );
-        for candidate in candidates {
-            if self.is_local(candidate.server_name())
-                && power
-                    .allows(&candidate, RoomPowerLevelsIntField::Invite)
-                    .unwrap_or(false)
-                && self.membership(room_id, &candidate).await? == Some(MembershipState::Join)
-            {
-                return Ok(Some(candidate));
-            }
-        }
-        Ok(None)
     }
 
     /// Leaves a room, rejects an invite, or withdraws a knock. Leaving twice changes nothing.
@@ -358,9 +190,12 @@ impl Rooms {
         &self,
         room_id: &RoomId,
         user_id: &UserId,
-        reason: Option<String>,
+        asked: Asked,
     ) -> Result<(), RoomError> {
-        self.change_membership(room_id, user_id, user_id, MemberAction::Leave, reason)
+        if self.done_before(&asked).await? {
+            return Ok(());
+        }
+        self.change_membership(room_id, user_id, user_id, MemberAction::Leave, asked)
             .await
             .map(|_| ())
             .map_err(hide_room)
@@ -373,6 +208,9 @@ impl Rooms {
     /// [`RoomError::NoSuchUser`], [`RoomError::NotLocal`], [`RoomError::NotInRoom`], or
     /// [`RoomError::Forbidden`] if the room does not allow it.
     pub async fn invite(&self, room_id: &RoomId, invite: Invite) -> Result<(), RoomError> {
+        if self.done_before(&invite.asked).await? {
+            return Ok(());
+        }
         self.require_joined(room_id, &invite.sender).await?;
         self.require_user(&invite.target).await?;
         let action = MemberAction::Invite {
@@ -383,72 +221,37 @@ impl Rooms {
             &invite.sender,
             &invite.target,
             action,
-            invite.reason,
+            invite.asked,
         )
         .await
         .map(|_| ())
         .map_err(hide_room)
     }
 
-    /// Removes somebody from a room, or revokes their invite.
+    /// Removes somebody from a room (or revokes their invite), bans them, or lifts a ban.
     ///
     /// # Errors
     ///
-    /// [`RoomError::Forbidden`] if they are not in it, or the room does not allow it.
-    pub async fn kick(
+    /// [`RoomError::NotInRoom`] for who is not in it, [`RoomError::Forbidden`] if the room does not
+    /// allow it or there is nobody to kick, [`RoomError::BadState`] if there is no ban to lift.
+    pub async fn moderate(
         &self,
         room_id: &RoomId,
         sender: &UserId,
         target: &UserId,
-        reason: Option<String>,
+        act: Moderation,
+        asked: Asked,
     ) -> Result<(), RoomError> {
-        self.moderate(room_id, sender, target, MemberAction::Kick, reason)
-            .await
-    }
-
-    /// Bans somebody from a room, whether or not they are in it.
-    ///
-    /// # Errors
-    ///
-    /// [`RoomError::Forbidden`] if the room does not allow it.
-    pub async fn ban(
-        &self,
-        room_id: &RoomId,
-        sender: &UserId,
-        target: &UserId,
-        reason: Option<String>,
-    ) -> Result<(), RoomError> {
-        self.moderate(room_id, sender, target, MemberAction::Ban, reason)
-            .await
-    }
-
-    /// Lifts a ban.
-    ///
-    /// # Errors
-    ///
-    /// [`RoomError::BadState`] if there is none, [`RoomError::Forbidden`] if the room does not
-    /// allow it.
-    pub async fn unban(
-        &self,
-        room_id: &RoomId,
-        sender: &UserId,
-        target: &UserId,
-        reason: Option<String>,
-    ) -> Result<(), RoomError> {
-        self.moderate(room_id, sender, target, MemberAction::Unban, reason)
-            .await
-    }
-
-    async fn moderate(
-        &self,
-        room_id: &RoomId,
-        sender: &UserId,
-        target: &UserId,
-        action: MemberAction,
-        reason: Option<String>,
-    ) -> Result<(), RoomError> {
+        if self.done_before(&asked).await? {
+            return Ok(());
+        }
         self.require_joined(room_id, sender).await?;
-        self.change_membership(room_id, sender, target, action, reason)
+        let action = match act {
+            Moderation::Kick => MemberAction::Kick,
+            Moderation::Ban => MemberAction::Ban,
+            Moderation::Unban => MemberAction::Unban,
+        };
+        self.change_membership(room_id, sender, target, action, asked)
             .await
             .map(|_| ())
     }
@@ -462,9 +265,9 @@ impl Rooms {
         &self,
         room_id: &RoomId,
         user_id: &UserId,
-        reason: Option<String>,
+        asked: Asked,
     ) -> Result<(), RoomError> {
-        self.change_membership(room_id, user_id, user_id, MemberAction::Knock, reason)
+        self.change_membership(room_id, user_id, user_id, MemberAction::Knock, asked)
             .await
             .map(|_| ())
     }
@@ -497,7 +300,7 @@ impl Rooms {
             MembershipState::Knock,
         ];
         for room in self.parts().members.rooms_of(user_id, &inside).await? {
-            if let Err(error) = self.leave(&room.room_id, user_id, None).await {
+            if let Err(error) = self.leave(&room.room_id, user_id, Asked::default()).await {
                 tracing::warn!(room.id = %room.room_id, %error, "a deactivated user stays in a room");
             }
         }
@@ -514,8 +317,9 @@ impl Rooms {
         room_id: &RoomId,
         user_id: &UserId,
     ) -> Result<(), RoomError> {
+        let asked = Asked::default();
         match self
-            .change_membership(room_id, user_id, user_id, MemberAction::Refresh, None)
+            .change_membership(room_id, user_id, user_id, MemberAction::Refresh, asked)
             .await
         {
             // A room whose rules changed under a member keeps the name it knows.
@@ -545,23 +349,3 @@ fn hide_room(error: RoomError) -> RoomError {
         other => other,
     }
 }
-
-/// Those whom the room's own state names as having power: creators and who is in its levels.
-fn powerful(power: &Power<'_>, levels: Option<&Pdu>) -> Vec<OwnedUserId> {
-    #[derive(Deserialize)]
-    struct Levels {
-        #[serde(default)]
-        users: std::collections::BTreeMap<OwnedUserId, Box<RawValue>>,
-    }
-    let mut users: Vec<OwnedUserId> = power.creators().unwrap_or_default().into_iter().collect();
-    users.sort();
-    if let Some(levels) = levels
-        && let Ok(levels) = serde_json::from_str::<Levels>(levels.content.get())
-    {
-        users.extend(levels.users.into_keys());
-    }
-    users
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,7 +1,7 @@
 //! A retry is the same act: case B56.
 
-use greenroom_tests::{TestServer, encode, shared_server};
-use serde_json::json;
+use greenroom_tests::{Client, TestServer, encode, shared_server};
+use serde_json::{Value, json};
 
 use super::{in_room, shared_room, text, texts, timeline};
 
@@ -107,4 +107,51 @@ async fn b56_a_refused_request_may_be_repeated_under_its_id() {
         .await;
     bob.put(&path, text("hello")).await.expect_ok();
     assert_eq!(texts(&timeline(&alice, &room).await), ["hello"]);
+}
+
+#[tokio::test]
+async fn b56_a_membership_put_under_a_transaction_id_is_changed_once() {
+    let server = shared_server().await;
+    let (alice, bob, room) = shared_room(&server, json!({"preset": "public_chat"})).await;
+    let on_bob = json!({"user_id": bob.user_id});
+    let put = async |client: &Client, path: &str, body: &Value| {
+        let path = in_room(&room, path);
+        client.put(&path, body.clone()).await.expect_ok()
+    };
+    let membership = async || {
+        let member = alice.state(&room, "m.room.member", &bob.user_id).await;
+        member.expect_ok()["membership"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    // A retry comes late: what it is about has gone on meanwhile.
+    put(&alice, "kick/t1", &on_bob).await;
+    bob.join(&room).await;
+    put(&alice, "kick/t1", &on_bob).await;
+    assert_eq!(membership().await, "join");
+
+    put(&bob, "leave/t1", &json!({})).await;
+    bob.join(&room).await;
+    put(&bob, "leave/t1", &json!({})).await;
+    assert_eq!(membership().await, "join");
+
+    put(&alice, "ban/t1", &on_bob).await;
+    put(&alice, "unban/t1", &on_bob).await;
+    put(&alice, "ban/t1", &on_bob).await;
+    assert_eq!(membership().await, "leave");
+    put(&alice, "unban/t1", &on_bob).await;
+
+    put(&alice, "invite/t1", &on_bob).await;
+    put(&bob, "join/t1", &json!({})).await;
+    put(&alice, "invite/t1", &on_bob).await;
+    assert_eq!(membership().await, "join");
+    put(&bob, "leave/t2", &json!({})).await;
+    put(&bob, "join/t1", &json!({})).await;
+    assert_eq!(membership().await, "leave");
+
+    // Another ID is another act.
+    put(&bob, "join/t2", &json!({})).await;
+    put(&alice, "kick/t2", &on_bob).await;
+    assert_eq!(membership().await, "leave");
 }

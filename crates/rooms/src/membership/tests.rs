@@ -1,12 +1,15 @@
 use std::sync::Arc;
 
+use greenroom_events::{Pdu, RoomVersion};
 use greenroom_model::{StoredEvent, StreamPosition};
 use ruma::{
-    MilliSecondsSinceUnixEpoch, RoomVersionId, owned_event_id, owned_room_id, owned_user_id, uint,
+    CanonicalJsonValue, MilliSecondsSinceUnixEpoch, RoomVersionId, owned_event_id, owned_room_id,
+    owned_user_id, uint,
 };
 use serde_json::{Value, json};
 
-use super::*;
+use super::{restricted::powerful, *};
+use crate::power::Power;
 
 /// Bob's member event with this content.
 fn member(content: &Value) -> Pdu {

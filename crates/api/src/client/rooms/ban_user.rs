@@ -1,21 +1,22 @@
-//! `POST /_matrix/client/*/rooms/{roomId}/ban`
+//! `POST /_matrix/client/*/rooms/{roomId}/ban`, and its twin of the first API, `PUT …/{txnId}`
 
 use actix_web::web;
-use greenroom_rooms::Rooms;
+use greenroom_rooms::{Moderation, Rooms};
 use ruma::{OwnedRoomId, api::client::membership::ban_user::v3};
 
-use super::{Author, first_segment::FirstSegment, kick_user::Target};
-use crate::{ApiError, JsonBody, Limited, Ruma};
+use super::{
+    Author,
+    kick_user::{Target, moderate},
+    subject::Subject,
+};
+use crate::{ApiError, JsonBody, Ruma};
 
 pub(super) async fn handle(
     author: Author,
-    FirstSegment(room_id): FirstSegment<OwnedRoomId>,
-    JsonBody(Target { user_id, reason }): JsonBody<Target>,
+    room: Subject<OwnedRoomId>,
+    JsonBody(target): JsonBody<Target>,
     rooms: web::Data<Rooms>,
 ) -> Result<Ruma<v3::Response>, ApiError> {
-    let requester = author.counted(Limited::Message)?;
-    rooms
-        .ban(&room_id, &requester.user_id, &user_id, reason)
-        .await?;
+    moderate(author, room, target, &rooms, (Moderation::Ban, "ban")).await?;
     Ok(Ruma(v3::Response::new()))
 }

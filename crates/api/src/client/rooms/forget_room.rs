@@ -1,16 +1,17 @@
-//! `POST /_matrix/client/*/rooms/{roomId}/forget`
+//! `POST /_matrix/client/*/rooms/{roomId}/forget`, and its twin of the first API, `PUT …/{txnId}`, whose ID
+//! changes nothing: what is forgotten stays forgotten
 
 use actix_web::web;
 use greenroom_rooms::{RoomError, Rooms};
 use ruma::{OwnedRoomId, api::client::membership::forget_room::v3};
 use serde::de::IgnoredAny;
 
-use super::{Author, first_segment::FirstSegment};
+use super::{Author, subject::Subject};
 use crate::{ApiError, JsonBody, Limited, Ruma};
 
 pub(super) async fn handle(
     author: Author,
-    FirstSegment(room_id): FirstSegment<OwnedRoomId>,
+    Subject { id: room_id, .. }: Subject<OwnedRoomId>,
     _: JsonBody<IgnoredAny>,
     rooms: web::Data<Rooms>,
 ) -> Result<Ruma<v3::Response>, ApiError> {

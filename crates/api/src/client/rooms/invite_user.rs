@@ -1,11 +1,11 @@
-//! `POST /_matrix/client/*/rooms/{roomId}/invite`
+//! `POST /_matrix/client/*/rooms/{roomId}/invite`, and its twin of the first API, `PUT …/{txnId}`
 
 use actix_web::web;
-use greenroom_rooms::{Invite, Rooms};
+use greenroom_rooms::{Asked, Invite, Rooms};
 use ruma::{OwnedRoomId, OwnedUserId, api::client::membership::invite_user::v3};
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{Author, first_segment::FirstSegment};
+use super::{Author, subject::Subject};
 use crate::{ApiError, JsonBody, Limited, Ruma};
 
 /// One of two forms: a user's ID, or an address that an identity server is to be asked about.
@@ -19,7 +19,7 @@ pub(super) struct Body {
 
 pub(super) async fn handle(
     author: Author,
-    FirstSegment(room_id): FirstSegment<OwnedRoomId>,
+    room: Subject<OwnedRoomId>,
     JsonBody(body): JsonBody<Body>,
     rooms: web::Data<Rooms>,
 ) -> Result<Ruma<v3::Response>, ApiError> {
@@ -31,11 +31,16 @@ pub(super) async fn handle(
         }
         None => return Err(ApiError::bad_json("The field 'user_id' is missing.")),
     };
+    let room_id = room.id.clone();
+    let transaction = room.transaction(&requester, &format!("PUT rooms/{room_id}/invite"));
     let invite = Invite {
         sender: requester.user_id,
         target,
-        reason: body.reason,
         is_direct: false,
+        asked: Asked {
+            reason: body.reason,
+            transaction,
+        },
     };
     rooms.invite(&room_id, invite).await?;
     Ok(Ruma(v3::Response::new()))

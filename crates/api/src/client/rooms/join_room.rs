@@ -1,11 +1,12 @@
-//! `POST /_matrix/client/*/rooms/{roomId}/join` and `POST /_matrix/client/*/join/{roomIdOrAlias}`
+//! `POST /_matrix/client/*/rooms/{roomId}/join` and `POST /_matrix/client/*/join/{roomIdOrAlias}`, and
+//! their twins of the first API, `PUT …/{txnId}`
 
 use actix_web::web;
-use greenroom_rooms::{JoinTarget, Rooms};
+use greenroom_rooms::{Asked, JoinTarget, Rooms};
 use ruma::{OwnedRoomId, OwnedRoomOrAliasId};
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{Author, EnteredRoom, first_segment::FirstSegment};
+use super::{Author, EnteredRoom, subject::Subject};
 use crate::{ApiError, JsonAnswer, JsonBody, Limited};
 
 #[derive(Deserialize)]
@@ -16,25 +17,30 @@ pub(super) struct Body {
 
 pub(super) async fn by_id(
     author: Author,
-    FirstSegment(room_id): FirstSegment<OwnedRoomId>,
+    room: Subject<OwnedRoomId>,
     JsonBody(body): JsonBody<Body>,
     rooms: web::Data<Rooms>,
 ) -> Result<JsonAnswer<EnteredRoom>, ApiError> {
-    join(author, &JoinTarget::Room(room_id), body, &rooms).await
+    let target = JoinTarget::Room(room.id.clone());
+    let endpoint = format!("PUT rooms/{}/join", room.id);
+    join(author, room, (target, endpoint), body, &rooms).await
 }
 
 pub(super) async fn by_id_or_alias(
     author: Author,
-    FirstSegment(target): FirstSegment<OwnedRoomOrAliasId>,
+    room: Subject<OwnedRoomOrAliasId>,
     JsonBody(body): JsonBody<Body>,
     rooms: web::Data<Rooms>,
 ) -> Result<JsonAnswer<EnteredRoom>, ApiError> {
-    join(author, &JoinTarget::from(&*target), body, &rooms).await
+    let target = JoinTarget::from(&*room.id);
+    let endpoint = format!("PUT join/{}", room.id);
+    join(author, room, (target, endpoint), body, &rooms).await
 }
 
-async fn join(
+async fn join<T>(
     author: Author,
-    target: &JoinTarget,
+    room: Subject<T>,
+    (target, endpoint): (JoinTarget, String),
     body: Body,
     rooms: &Rooms,
 ) -> Result<JsonAnswer<EnteredRoom>, ApiError> {
@@ -45,9 +51,11 @@ async fn join(
             "This matches no pending invite of a third-party identifier.",
         ));
     }
-    let room_id = rooms.resolve(target).await?;
-    rooms
-        .join(&room_id, &requester.user_id, body.reason)
-        .await?;
+    let room_id = rooms.resolve(&target).await?;
+    let asked = Asked {
+        reason: body.reason,
+        transaction: room.transaction(&requester, &endpoint),
+    };
+    rooms.join(&room_id, &requester.user_id, asked).await?;
     Ok(JsonAnswer(EnteredRoom { room_id }))
 }

@@ -1,7 +1,7 @@
 //! `POST /_matrix/client/*/knock/{roomIdOrAlias}`
 
 use actix_web::web;
-use greenroom_rooms::{JoinTarget, Rooms};
+use greenroom_rooms::{Asked, JoinTarget, Rooms};
 use ruma::OwnedRoomOrAliasId;
 
 use super::{Author, EnteredRoom, leave_room::Reason};
@@ -15,6 +15,10 @@ pub(super) async fn handle(
 ) -> Result<JsonAnswer<EnteredRoom>, ApiError> {
     let requester = author.counted(Limited::Join)?;
     let room_id = rooms.resolve(&JoinTarget::from(&*target)).await?;
-    rooms.knock(&room_id, &requester.user_id, reason).await?;
+    let asked = Asked {
+        reason,
+        transaction: None,
+    };
+    rooms.knock(&room_id, &requester.user_id, asked).await?;
     Ok(JsonAnswer(EnteredRoom { room_id }))
 }

@@ -1,7 +1,9 @@
 //! Rooms: made, entered and left, written to, read.
 
 use actix_web::http::Method;
-use ruma::{OwnedEventId, OwnedRoomId, api::client as spec};
+use greenroom_model::TransactionKey;
+use greenroom_rooms::TransactionUse;
+use ruma::{OwnedEventId, OwnedRoomId, OwnedTransactionId, api::client as spec};
 use serde::Serialize;
 
 use crate::{Access, Requester, Routes, custom_endpoint, endpoint, endpoint_at};
@@ -10,7 +12,6 @@ mod ban_user;
 mod create_room;
 mod event_content;
 mod event_filter;
-mod first_segment;
 mod forget_room;
 mod get_context;
 mod get_event_anywhere;
@@ -30,6 +31,7 @@ mod limit;
 mod redact_event;
 mod send_event;
 mod send_state_event;
+mod subject;
 mod unban_user;
 
 use crate::Author;
@@ -162,5 +164,25 @@ fn reader(requester: Requester) -> greenroom_rooms::Reader {
     greenroom_rooms::Reader {
         user_id: requester.user_id,
         device_id: requester.device_id,
+    }
+}
+
+/// What makes a retry of a request the same act. `endpoint` is its method and the path up to the
+/// transaction ID.
+fn transaction(
+    requester: &Requester,
+    endpoint: &str,
+    txn_id: OwnedTransactionId,
+) -> TransactionUse {
+    let (user_id, device_id) = (&requester.user_id, &requester.device_id);
+    TransactionUse {
+        key: TransactionKey::new(
+            user_id.as_str(),
+            device_id.as_str(),
+            endpoint,
+            txn_id.as_str(),
+        ),
+        device_id: device_id.clone(),
+        txn_id,
     }
 }

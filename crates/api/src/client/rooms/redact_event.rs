@@ -2,8 +2,7 @@
 //! without a transaction ID
 
 use actix_web::web;
-use greenroom_model::TransactionKey;
-use greenroom_rooms::{NewEvent, Rooms, TransactionUse};
+use greenroom_rooms::{NewEvent, Rooms};
 use ruma::{OwnedEventId, OwnedRoomId, OwnedTransactionId};
 use serde_json::value::RawValue;
 
@@ -17,17 +16,8 @@ pub(super) async fn put(
     rooms: web::Data<Rooms>,
 ) -> Result<JsonAnswer<SentEvent>, ApiError> {
     let requester = author.counted(Limited::Message)?;
-    let key = TransactionKey::new(
-        requester.user_id.as_str(),
-        requester.device_id.as_str(),
-        &format!("PUT rooms/{room_id}/redact/{target}"),
-        txn_id.as_str(),
-    );
-    let transaction = TransactionUse {
-        key,
-        device_id: requester.device_id.clone(),
-        txn_id,
-    };
+    let endpoint = format!("PUT rooms/{room_id}/redact/{target}");
+    let transaction = super::transaction(&requester, &endpoint, txn_id);
     let event = redaction(requester, target, &content);
     let event_id = rooms.send(&room_id, event, Some(transaction)).await?;
     Ok(JsonAnswer(SentEvent { event_id }))

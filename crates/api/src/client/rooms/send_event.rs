@@ -2,8 +2,7 @@
 //! without a transaction ID
 
 use actix_web::web;
-use greenroom_model::TransactionKey;
-use greenroom_rooms::{NewEvent, Rooms, TransactionUse};
+use greenroom_rooms::{NewEvent, Rooms};
 use ruma::{OwnedRoomId, OwnedTransactionId};
 
 use super::{Author, SentEvent, event_content::EventContent};
@@ -16,17 +15,8 @@ pub(super) async fn put(
     rooms: web::Data<Rooms>,
 ) -> Result<JsonAnswer<SentEvent>, ApiError> {
     let requester = author.counted(Limited::Message)?;
-    let key = TransactionKey::new(
-        requester.user_id.as_str(),
-        requester.device_id.as_str(),
-        &format!("PUT rooms/{room_id}/send/{event_type}"),
-        txn_id.as_str(),
-    );
-    let transaction = TransactionUse {
-        key,
-        device_id: requester.device_id,
-        txn_id,
-    };
+    let endpoint = format!("PUT rooms/{room_id}/send/{event_type}");
+    let transaction = super::transaction(&requester, &endpoint, txn_id);
     let event = NewEvent {
         sender: requester.user_id,
         event_type,

@@ -1,28 +1,46 @@
-//! What a path begins with, for handlers that serve paths of two lengths.
+//! What a path is about, for handlers that serve it with and without a transaction ID.
 
 use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use greenroom_rooms::TransactionUse;
+use ruma::OwnedTransactionId;
 use serde::de::{
     DeserializeOwned,
     value::{Error, StrDeserializer},
 };
 
-use crate::{ApiError, PathArgs};
+use crate::{ApiError, PathArgs, Requester};
 
-/// The first variable segment of the path. A transaction ID may come after it, as in the first
-/// API: where a second time changes nothing, it is not looked at.
-pub(super) struct FirstSegment<T>(pub(super) T);
+/// The first variable segment of the path, and the transaction ID that may come after it, as in
+/// the first API.
+pub(super) struct Subject<T> {
+    pub(super) id: T,
+    txn_id: Option<OwnedTransactionId>,
+}
 
-impl<T: DeserializeOwned> FromRequest for FirstSegment<T> {
+impl<T> Subject<T> {
+    /// What makes a retry of the request the same act; `endpoint` is the path up to the ID.
+    pub(super) fn transaction(
+        self,
+        requester: &Requester,
+        endpoint: &str,
+    ) -> Option<TransactionUse> {
+        let txn_id = self.txn_id?;
+        Some(super::transaction(requester, endpoint, txn_id))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Subject<T> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let extensions = request.extensions();
         let args = extensions.get::<PathArgs>().map_or(&[][..], |args| &args.0);
-        let segment = args.first().map_or("", String::as_str);
-        ready(parse(segment).map(Self))
+        let id = parse(args.first().map_or("", String::as_str));
+        let txn_id = args.get(1).map(|segment| segment.as_str().into());
+        ready(id.map(|id| Self { id, txn_id }))
     }
 }
 
