@@ -132,6 +132,11 @@ export class MatrixApi {
     });
   }
 
+  /** Rejects where nobody can register under this name. */
+  nameAvailable(username, signal) {
+    return this.request('GET', '/register/available', { query: { username }, signal });
+  }
+
   logout() {
     return this.request('POST', '/logout', { body: {} });
   }

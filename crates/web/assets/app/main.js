@@ -34,7 +34,8 @@ function start(session) {
   new Directory(services);
   startDialogs({ ...services, openRoom: () => pane.room, logout: () => logout(services) });
   reportMemberships(store, session);
-  sync.addEventListener('loggedout', () => end('You have been logged out. Please log in again.'));
+  sync.addEventListener('loggedout', ({ detail }) => expire(detail.body.soft_logout === true));
+  sync.addEventListener('back', () => outbox.flush());
   sessions.onElsewhere((other) => {
     if (other?.accessToken !== session.accessToken) location.reload();
   });
@@ -42,11 +43,13 @@ function start(session) {
   outbox.flush();
   return services;
 
-  function end(notice) {
+  // A soft logout asks for the password, and leaves the device as it is.
+  function expire(soft) {
     sync.stop();
-    outbox.stop();
+    outbox.suspend({ sameDevice: soft });
     sessions.forget();
-    leave(notice);
+    sessions.expectAgain(session.userId, soft ? session.deviceId : undefined);
+    leave('You have been logged out. Please log in again.');
   }
 
   async function logout() {
@@ -57,7 +60,9 @@ function start(session) {
       // Forgotten here all the same; the server's copy ends with the account's other logouts.
       console.info('logout did not reach the server', error.message);
     }
-    end('');
+    outbox.stop();
+    sessions.forget();
+    leave('');
   }
 }
 
@@ -96,6 +101,7 @@ if (remembered) start(remembered);
 else {
   showWelcome({
     notice: takeNotice(),
+    expected: sessions.takeExpected(),
     entered: (answer) => {
       start(sessions.save(answer));
       byId('room-pane').focus();

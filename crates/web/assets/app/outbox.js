@@ -47,6 +47,7 @@ export class Outbox extends EventTarget {
     if (!item) return;
     item.status = 'sending';
     item.attempts = 0;
+    item.held = false;
     this.changed(item.roomId);
     this.send(item.roomId);
   }
@@ -67,7 +68,7 @@ export class Outbox extends EventTarget {
     }
   }
 
-  /** Sends whatever waits: after a reload, or when the network is back. */
+  /** Sends whatever waits: after a reload, or when the server can be reached again. */
   flush() {
     for (const item of this.items) {
       if (item.status === 'failed' && item.temporary) item.status = 'sending';
@@ -79,10 +80,27 @@ export class Outbox extends EventTarget {
     }
   }
 
+  /** The account leaves this window, and its unsent words with it. */
   stop() {
+    this.items = [];
+    this.remember();
+    this.halt();
+  }
+
+  /**
+   * The session has ended by itself. Unsent words wait for the same account to
+   * come back: on the same device they are sent as before, on another one the
+   * server could not tell a second sending, so their author decides.
+   */
+  suspend({ sameDevice }) {
+    for (const item of this.items) item.held = !sameDevice;
+    this.remember();
+    this.halt();
+  }
+
+  halt() {
     this.stopped = true;
     for (const timer of this.timers) clearTimeout(timer);
-    sessionStorage.removeItem(KEY);
   }
 
   // One message after the other per room, so that they arrive in order.
@@ -139,11 +157,12 @@ export class Outbox extends EventTarget {
 
   // Unsent words survive a reload of this window.
   remember() {
+    if (this.stopped) return;
     try {
       const items = this.items
         .filter((item) => item.status !== 'sent')
-        .map(({ txnId, roomId, content, at }) => ({ txnId, roomId, content, at }));
-      if (this.stopped || items.length === 0) sessionStorage.removeItem(KEY);
+        .map(({ txnId, roomId, content, at, held }) => ({ txnId, roomId, content, at, held }));
+      if (items.length === 0) sessionStorage.removeItem(KEY);
       else sessionStorage.setItem(KEY, JSON.stringify({ userId: this.userId, items }));
     } catch {
       // Then they last as long as the window.
@@ -155,7 +174,7 @@ function restore(userId) {
   try {
     const stored = JSON.parse(sessionStorage.getItem(KEY) ?? 'null');
     if (stored?.userId !== userId) return [];
-    return stored.items.map((item) => ({ ...item, status: 'sending', eventId: null, attempts: 0 }));
+    return stored.items.map((item) => ({ ...item, status: item.held ? 'failed' : 'sending', eventId: null, attempts: 0 }));
   } catch {
     return [];
   }

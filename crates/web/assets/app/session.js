@@ -11,6 +11,7 @@ export const profile = (() => {
 })();
 
 const KEY = profile ? `greenroom.session.${profile}` : 'greenroom.session';
+const AGAIN_KEY = 'greenroom.again';
 const PEOPLE_KEY = 'greenroom.people';
 
 /** The session, or null. @returns {{userId: string, accessToken: string, deviceId: string}|null} */
@@ -40,6 +41,26 @@ export function forget() {
     localStorage.removeItem(KEY);
   } catch {
     // Nothing was stored, then.
+  }
+}
+
+/** Remembers in this window who was logged in when the session ended by itself. */
+export function expectAgain(userId, deviceId) {
+  try {
+    sessionStorage.setItem(AGAIN_KEY, JSON.stringify({ userId, deviceId }));
+  } catch {
+    // Then they type their name again.
+  }
+}
+
+/** Who is expected to log in again, asked once. @returns {{userId?: string, deviceId?: string}} */
+export function takeExpected() {
+  try {
+    const expected = JSON.parse(sessionStorage.getItem(AGAIN_KEY) ?? '{}');
+    sessionStorage.removeItem(AGAIN_KEY);
+    return expected ?? {};
+  } catch {
+    return {};
   }
 }
 

@@ -52,16 +52,22 @@ export class Store extends EventTarget {
     return this.presence.get(userId) ?? { presence: 'unknown', seenAt: 0 };
   }
 
-  /** Takes one whole answer of /sync. */
-  apply(answer) {
-    const first = !this.synced;
+  /** Takes an answer of /sync; a `whole` one tells everything anew, and nothing in it is news. */
+  apply(answer, { whole }) {
     this.synced = true;
     this.applyPresence(list(answer.presence?.events));
     const rooms = answer.rooms ?? {};
     for (const [id, section] of Object.entries(rooms.leave ?? {})) this.applyLeft(id, section);
-    for (const [id, section] of Object.entries(rooms.invite ?? {})) this.applyInvited(id, section, first);
-    for (const [id, section] of Object.entries(rooms.join ?? {})) this.applyJoined(id, section, first);
+    for (const [id, section] of Object.entries(rooms.invite ?? {})) this.applyInvited(id, section, whole);
+    for (const [id, section] of Object.entries(rooms.join ?? {})) this.applyJoined(id, section, whole);
+    if (whole) this.keepOnly(new Set([...Object.keys(rooms.invite ?? {}), ...Object.keys(rooms.join ?? {})]));
     this.emit('rooms');
+  }
+
+  keepOnly(ids) {
+    for (const id of this.rooms.keys()) {
+      if (!ids.has(id)) this.drop(id);
+    }
   }
 
   applyPresence(events) {
@@ -79,27 +85,27 @@ export class Store extends EventTarget {
     });
   }
 
-  applyJoined(id, section, first) {
+  applyJoined(id, section, whole) {
     let room = this.rooms.get(id);
-    if (!room || room.membership !== 'join') {
+    if (!room || room.membership !== 'join' || whole) {
       room = new Room(id, this.userId);
       this.rooms.set(id, room);
     }
     this.expected.delete(id);
     const fresh = room.applyJoined(section);
     this.emit('room', { id });
-    if (first) return;
+    if (whole) return;
     for (const event of fresh) {
       if (isMessage(event) && event.sender !== this.userId) this.emit('message', { room, event });
     }
   }
 
-  applyInvited(id, section, first) {
+  applyInvited(id, section, whole) {
     const room = new Room(id, this.userId);
     room.applyInvited(section);
     this.rooms.set(id, room);
     this.emit('room', { id });
-    if (!first) this.emit('invited', { room });
+    if (!whole) this.emit('invited', { room });
   }
 
   applyLeft(id, section) {

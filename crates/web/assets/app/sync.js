@@ -14,7 +14,10 @@ const FILTER = {
   },
 };
 
-/** Emits `status` with `{state: 'connecting'|'online'|'waiting', retryAt}` and `loggedout`. */
+/**
+ * Emits `status` with `{state: 'connecting'|'online'|'waiting', retryAt}`, `back`
+ * when an answer comes after a failure, and `loggedout` with the MatrixError.
+ */
 export class SyncLoop extends EventTarget {
   constructor(api, store) {
     super();
@@ -53,10 +56,13 @@ export class SyncLoop extends EventTarget {
       try {
         const answer = await this.poll();
         if (this.stopped.signal.aborted) return;
+        const isBack = this.failures > 0;
+        const whole = this.since === undefined;
         this.failures = 0;
         this.since = answer.next_batch;
-        this.store.apply(answer);
+        this.store.apply(answer, { whole });
         this.status('online');
+        if (isBack) this.dispatchEvent(new CustomEvent('back'));
       } catch (error) {
         if (this.stopped.signal.aborted) return;
         if (error instanceof MatrixError && error.loggedOut) {

@@ -5,6 +5,9 @@ import { current, roomHash } from '../router.js';
 import { localpart, plain, plural, shortTime } from '../text.js';
 import { summarize } from './message.js';
 
+// In a preview the words count for more than who said them.
+const LONGEST_NAME = 16;
+
 export function startSidebar({ store, sync, session }) {
   const render = () => renderLists(store);
   store.on('rooms', render);
@@ -36,7 +39,7 @@ function renderLists(store) {
 function entry(room, store, selected) {
   const invite = room.membership === 'invite';
   const unread = selected && store.reading === room ? 0 : room.unread;
-  const preview = invite ? `${room.inviter ? room.memberName(room.inviter) : 'Somebody'} invites you` : lastWords(room);
+  const preview = invite ? `${room.inviter ? plain(room.memberName(room.inviter), LONGEST_NAME) : 'Somebody'} invites you` : lastWords(room);
   const time = room.activity > 0 ? shortTime(room.activity) : '';
   const name = room.name;
   const sig = JSON.stringify([name, preview, time, unread, selected, room.encrypted]);
@@ -54,7 +57,7 @@ function entry(room, store, selected) {
 function lastWords(room) {
   const event = room.lastMessage;
   if (!event) return room.topic || (room.joinedCount > 1 ? plural(room.joinedCount, 'person', 'people') : 'No messages yet');
-  const who = event.sender === room.ownId ? 'You' : room.memberName(event.sender);
+  const who = event.sender === room.ownId ? 'You' : plain(room.memberName(event.sender), LONGEST_NAME);
   return plain(`${who}: ${summarize(event)}`, 90);
 }
 
@@ -75,7 +78,6 @@ function renderMe(store, { userId }) {
   setText(byId('me-name'), name);
   setText(byId('me-id'), userId);
   reconcile(byId('me-avatar'), [{ key: userId, sig: name, build: () => avatar(name, userId) }]);
-  byId('open-account').setAttribute('aria-label', `Your account: ${name}, ${userId}`);
 }
 
 function startConnection(sync) {

@@ -13,9 +13,10 @@ const api = new MatrixApi();
 
 /**
  * Shows the screen. `entered(answer)` is called with what the server answers to
- * a registration or a login; `notice` is shown above the form.
+ * a registration or a login; `notice` is shown above the form; `expected` is
+ * who was here before, and on which device.
  */
-export function showWelcome({ entered, notice }) {
+export function showWelcome({ entered, notice, expected }) {
   byId('welcome').hidden = false;
   byId('skip-link').href = '#welcome-panel';
   byId('welcome-host').textContent = location.host;
@@ -23,10 +24,11 @@ export function showWelcome({ entered, notice }) {
   prepareTabs();
   prepareReveal();
   prepareRegistration(entered);
-  prepareLogin(entered);
+  prepareLogin(entered, expected);
   const first = profile ? `This window is for another person (“${profile}”). The first window stays logged in.` : '';
   showText(byId('welcome-notice'), notice || first);
   if (notice) choose('login');
+  if (expected.userId) byId('login-password').focus();
   checkServer();
 }
 
@@ -77,13 +79,15 @@ function prepareReveal() {
 
 const deviceName = () => `Greenroom page${profile ? ` (${profile})` : ''}`;
 
-function prepareLogin(entered) {
+function prepareLogin(entered, expected) {
+  byId('login-name').value = expected.userId ?? '';
   onSubmit(byId('panel-login'), byId('login-error'), async () => {
     const name = required(byId('login-name'), 'Please enter your user name.');
     const password = byId('login-password');
     if (!password.value) throw new FieldError(password, 'Please enter your password.');
     try {
-      entered(await api.login(name, password.value, { deviceName: deviceName() }));
+      const deviceId = name === expected.userId ? expected.deviceId : undefined;
+      entered(await api.login(name, password.value, { deviceId, deviceName: deviceName() }));
     } catch (error) {
       if (error instanceof MatrixError && error.status === 403) {
         throw new FieldError(password, 'This user name and password do not go together.');
@@ -94,9 +98,29 @@ function prepareLogin(entered) {
 }
 
 function prepareRegistration(entered) {
+  const field = byId('register-name');
+  const wanted = () => field.value.trim().replace(/^@/, '').split(':')[0].toLowerCase();
+  let checking = new AbortController();
+  // Before somebody makes up a password: is the name free, and may one register at all?
+  field.addEventListener('change', async () => {
+    checking.abort();
+    if (!wanted()) return;
+    checking = new AbortController();
+    const { signal } = checking;
+    try {
+      await api.nameAvailable(wanted(), signal);
+    } catch (error) {
+      const problem = refusal(field, error);
+      if (signal.aborted || !problem) return;
+      field.setAttribute('aria-invalid', 'true');
+      showText(byId('register-error'), problem.message);
+    }
+  });
+  field.addEventListener('input', () => checking.abort());
   onSubmit(byId('panel-register'), byId('register-error'), async () => {
-    const field = byId('register-name');
-    const username = required(field, 'Please choose a user name.').replace(/^@/, '').split(':')[0].toLowerCase();
+    checking.abort();
+    required(field, 'Please choose a user name.');
+    const username = wanted();
     const password = byId('register-password');
     if (password.value.length < SHORTEST_PASSWORD) {
       throw new FieldError(password, `Please choose a password of at least ${SHORTEST_PASSWORD} characters.`);
@@ -104,12 +128,17 @@ function prepareRegistration(entered) {
     try {
       entered({ ...(await register({ username, password: password.value, deviceName: deviceName() })), isNew: true });
     } catch (error) {
-      if (error instanceof MatrixError && ['M_USER_IN_USE', 'M_INVALID_USERNAME', 'M_EXCLUSIVE'].includes(error.code)) {
-        throw new FieldError(field, explain(error));
-      }
-      throw error;
+      throw refusal(field, error) ?? error;
     }
   });
+}
+
+// What is wrong with the name, or with registering at all; null where it is neither.
+function refusal(field, error) {
+  if (!(error instanceof MatrixError)) return null;
+  if (['M_USER_IN_USE', 'M_INVALID_USERNAME', 'M_EXCLUSIVE'].includes(error.code)) return new FieldError(field, explain(error));
+  if (error.status !== 403 || error.code !== 'M_FORBIDDEN') return null;
+  return new FieldError(field, `You cannot make an account here: ${explain(error)} Whoever runs this server can make one for you.`);
 }
 
 // Most servers with open registration take the dummy stage at once. Others
@@ -121,7 +150,7 @@ async function register(account) {
     try {
       return await api.register({ ...account, auth });
     } catch (error) {
-      if (!(error instanceof MatrixError) || error.status !== 401 || !error.body.session) throw closed(error);
+      if (!(error instanceof MatrixError) || error.status !== 401 || !error.body.session) throw error;
       const stage = nextStage(error.body);
       if (stage === TOKEN) {
         const asked = !byId('register-token-field').hidden;
@@ -141,11 +170,4 @@ function nextStage({ flows, completed = [] }) {
   const known = (Array.isArray(flows) ? flows : []).find((flow) => flow?.stages?.every((stage) => stage === DUMMY || stage === TOKEN));
   if (!known) throw new FieldError(byId('register-name'), 'This server asks for steps that this page does not know. Please register with another client.');
   return known.stages.find((stage) => !completed.includes(stage)) ?? DUMMY;
-}
-
-function closed(error) {
-  if (error instanceof MatrixError && error.status === 403 && error.code === 'M_FORBIDDEN') {
-    return new FieldError(byId('register-name'), `The server does not let you make an account: ${error.message}`);
-  }
-  return error;
 }
