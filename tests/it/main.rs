@@ -10,6 +10,7 @@ mod account;
 mod admin;
 mod auth;
 mod directory;
+mod endpoints;
 mod ephemeral;
 mod history;
 mod membership;

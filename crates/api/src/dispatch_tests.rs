@@ -276,7 +276,34 @@ fn no_method_and_path_is_listed_twice() {
     // The later one would silently take the place of the first.
     let entries = crate::client::routes().entries();
     let mut once = entries.clone();
-    once.dedup();
+    once.dedup_by(|one, other| (one.path, &one.method) == (other.path, &other.method));
     assert_eq!(entries, once);
     assert!(entries.len() > 20);
+}
+
+/// The list is there for people, and for the flow tests: they send bad input to everything in it.
+#[test]
+fn what_is_written_about_the_endpoints_is_so() {
+    let rows: Vec<String> = crate::client::routes()
+        .entries()
+        .into_iter()
+        .map(|entry| {
+            let access = match entry.access {
+                Access::Token => "token",
+                Access::Anybody => "anybody",
+            };
+            format!("| `{}` | `{}` | {access} |", entry.method, entry.path)
+        })
+        .collect();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/endpoints.md");
+    let written = std::fs::read_to_string(file).unwrap();
+    let written: Vec<&str> = written
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    assert!(
+        rows == written,
+        "the table in docs/endpoints.md should be:\n{}",
+        rows.join("\n")
+    );
 }

@@ -17,7 +17,7 @@ use crate::ApiError;
 const MAX_SEGMENTS: usize = 16;
 
 /// Who may call an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// Only who has a valid access token: the rest is turned away before the body is read.
     Token,
@@ -39,6 +39,8 @@ pub struct RouteEntry {
     pub path: &'static str,
     /// The method.
     pub method: String,
+    /// Who may call it.
+    pub access: Access,
 }
 
 /// The endpoints of the server.
@@ -86,6 +88,7 @@ impl Routes {
         self.entries.push(RouteEntry {
             path,
             method: method.to_string(),
+            access: endpoint.access,
         });
         let mut node = &mut self.root;
         for segment in segments_of(path) {
