@@ -9,6 +9,7 @@
 mod account;
 mod admin;
 mod auth;
+mod auth_rules;
 mod directory;
 mod endpoints;
 mod ephemeral;

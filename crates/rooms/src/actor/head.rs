@@ -222,10 +222,11 @@ impl RoomHead {
             Some(key) => self.entry(key).ok().flatten().cloned(),
             None => None,
         };
-        // Putting the same state twice is one act: these requests have no transaction ID.
+        // Putting the same state twice is one act, even if the first has taken the power to do it
+        // again: these requests have no transaction ID.
         if let Some(same) = replaced
             .as_ref()
-            .filter(|entry| says_the_same(&entry.pdu, &draft))
+            .filter(|entry| says_the_same(&entry.pdu, &draft) && self.may_know(&draft))
         {
             return Ok(Step::Nothing(same.pdu.event_id.clone()));
         }
@@ -270,6 +271,16 @@ impl RoomHead {
         };
         self.advance(pdu, place_key, redacted)?;
         Ok(Step::Append(Box::new(append)))
+    }
+
+    /// Whether the sender may be told what is in this place of the state now: who is joined may, and
+    /// everybody of their own membership.
+    fn may_know(&self, draft: &Draft) -> bool {
+        let sender = draft.sender.as_str();
+        let is_own =
+            draft.event_type == "m.room.member" && draft.state_key.as_deref() == Some(sender);
+        let own = self.held("m.room.member", sender);
+        is_own || own.is_some_and(|pdu| membership_of(pdu) == Some(MembershipState::Join))
     }
 
     /// Asks the authorization rules. `Some` are places that they looked at and that are not
