@@ -96,6 +96,11 @@ impl CompiledFilter {
         }
     }
 
+    /// Whether members are lazy-loaded, and those who are known are not wanted again.
+    pub(crate) fn leaves_out_redundant_members(&self) -> bool {
+        self.state.lazy_load().is_some_and(|lazy| !lazy.redundant)
+    }
+
     /// The shape of events for a request that would get `otherwise` without this filter.
     pub(crate) fn format(&self, otherwise: Format) -> Format {
         if self.federation_format {

@@ -23,7 +23,8 @@ use crate::{
     CompiledFilter, FilterChoice, SyncAnswer, SyncError,
     filter::Filters,
     hub::{Cue, HubHandle},
-    index::{Index, User},
+    index::{Index, Members, User},
+    sections::Read,
 };
 
 /// Account data that every user has without having set it, such as the predefined push rules.
@@ -108,6 +109,32 @@ pub struct SyncRequest {
     pub r0: bool,
 }
 
+impl SyncRequest {
+    /// The members that the device has been told of, if its filter leaves redundant ones out.
+    fn introduced(&self, user: &User, filter: &Arc<CompiledFilter>, since: SyncToken) -> Members {
+        match filter.leaves_out_redundant_members() {
+            true => user.introduced.after(&self.device_id, filter, since),
+            false => Members::default(),
+        }
+    }
+
+    /// The answer to send. Whom the device will know then is kept for its next request.
+    fn answered(
+        &self,
+        user: &User,
+        filter: &Arc<CompiledFilter>,
+        before: &Members,
+        read: Read,
+    ) -> SyncAnswer {
+        if filter.leaves_out_redundant_members() {
+            let members = before.and(read.members);
+            user.introduced
+                .answered(&self.device_id, filter, read.upto, members);
+        }
+        read.answer
+    }
+}
+
 /// Sync. Clones are handles to the same.
 #[derive(Clone)]
 pub struct SyncService {
@@ -134,6 +161,8 @@ pub(crate) struct Reading<'a> {
     /// Where this one ends.
     pub(crate) upto: SyncToken,
     pub(crate) format: Format,
+    /// The members that the client has been told of, where members are lazy-loaded.
+    pub(crate) introduced: Members,
 }
 
 impl Reading<'_> {
@@ -247,6 +276,10 @@ impl SyncService {
         let _present = Present::begin(service, request);
         let patience = request.timeout.min(service.parts.settings.max_timeout);
         let until = Instant::now() + patience;
+        let introduced = match since {
+            Some(since) => request.introduced(&user, &filter, since),
+            None => Members::default(),
+        };
         loop {
             let seen = user.cue();
             let reading = Reading {
@@ -261,9 +294,10 @@ impl SyncService {
                 } else {
                     Format::SYNC
                 }),
+                introduced: introduced.clone(),
             };
             // Boxed, so that a request that only waits does not keep the room for reading.
-            let Some(answer) = reading.read().boxed().await? else {
+            let Some(read) = reading.read().boxed().await? else {
                 continue;
             };
             if user.is_forgotten() {
@@ -271,17 +305,17 @@ impl SyncService {
                 continue;
             }
             let left = until.saturating_duration_since(Instant::now());
-            if since.is_none() || request.full_state || left.is_zero() || !answer.is_empty() {
-                return Ok(answer);
+            if since.is_none() || request.full_state || left.is_zero() || !read.answer.is_empty() {
+                return Ok(request.answered(&user, &filter, &introduced, read));
             }
             // Nothing is in it but the token: up to there, nothing has happened.
-            let nothing = answer;
+            let nothing = read;
             let cue = service
                 .hub
                 .park(Arc::clone(&user), request.device_id.clone(), seen, left)
                 .await;
             if cue == Cue::Answer {
-                return Ok(nothing);
+                return Ok(request.answered(&user, &filter, &introduced, nothing));
             }
         }
     }

@@ -49,17 +49,24 @@ struct Device {
     rooms: BTreeMap<String, Known>,
     filter: String,
     state_after: bool,
+    /// Whether it wants to know members only when they speak.
+    lazy: bool,
 }
 
 impl Device {
-    fn new(client: Client, limit: u64, state_after: bool) -> Self {
-        let filter = json!({"room": {"timeline": {"limit": limit}}}).to_string();
+    fn new(client: Client, limit: u64, state_after: bool, lazy: bool) -> Self {
+        let filter = json!({"room": {
+            "timeline": {"limit": limit},
+            "state": {"lazy_load_members": lazy},
+        }});
+        let filter = filter.to_string();
         Self {
             client,
             since: None,
             rooms: BTreeMap::new(),
             filter: encode(&filter),
             state_after,
+            lazy,
         }
     }
 
@@ -125,6 +132,11 @@ impl Device {
                     known.learn(event);
                 }
             }
+            for event in events(timeline) {
+                let member = ("m.room.member".to_owned(), text(&event["sender"]));
+                let introduced = known.state.contains_key(&member);
+                assert!(introduced, "{event} came without its sender: {section}");
+            }
             self.rooms.insert(room.clone(), known);
         }
     }
@@ -187,6 +199,12 @@ impl Device {
             for event in state.as_array().unwrap() {
                 truth.learn(event);
             }
+            if self.lazy {
+                // Whom it does not know it does not miss.
+                truth.state.retain(|place, _| {
+                    place.0 != "m.room.member" || known.state.contains_key(place)
+                });
+            }
             assert_eq!(known.state, truth.state, "the state; {story}");
         }
     }
@@ -227,7 +245,7 @@ async fn act(dice: &mut Dice, users: &[Client], rooms: &[String], step: usize) {
     assert!(answer.status < 500, "{}", answer.describe());
 }
 
-/// Three users with two devices each, and a room of each.
+/// Three users with four devices each, and a room of each.
 async fn cast(server: &TestServer) -> (Vec<Client>, Vec<String>, Vec<Device>) {
     let mut users = Vec::new();
     for name in ["alice", "bob", "carol"] {
@@ -240,9 +258,13 @@ async fn cast(server: &TestServer) -> (Vec<Client>, Vec<String>, Vec<Device>) {
     let mut devices = Vec::new();
     for (n, user) in users.iter().enumerate() {
         let limit = [10, 1, 3][n];
-        devices.push(Device::new(user.clone(), limit, false));
+        devices.push(Device::new(user.clone(), limit, false, false));
+        for lazy in [false, true] {
+            let other = server.login(&user.user_id).await;
+            devices.push(Device::new(other, 5 - limit / 3, true, lazy));
+        }
         let other = server.login(&user.user_id).await;
-        devices.push(Device::new(other, 5 - limit / 3, true));
+        devices.push(Device::new(other, limit, false, true));
     }
     (users, rooms, devices)
 }

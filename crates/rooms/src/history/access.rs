@@ -50,6 +50,8 @@ impl Rooms {
         let history = self.visibility_history(room_id, user_id).await?;
         let inside = match (&standing, history.departed_by(now)) {
             (Some(standing), _) if standing.membership == MembershipState::Join => Some(now),
+            // They are leaving at this moment.
+            _ if history.membership_at(now) == &MembershipState::Join => Some(now),
             // Whatever became of them since: what they may know ends where they were last joined.
             (Some(standing), departed) if !standing.forgotten => departed,
             _ => None,

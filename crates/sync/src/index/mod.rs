@@ -6,6 +6,7 @@
 //! positions, so the order in which the two arrive does not matter.
 
 mod facts;
+mod introduced;
 mod observer;
 mod room;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use parking_lot::Mutex;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId, events::room::member::MembershipState};
 
 pub(crate) use self::{
+    introduced::{Member, Members},
     observer::IndexObserver,
     room::{Room, TailEvent, Whole},
     user::{Standing, User},

@@ -13,7 +13,7 @@ use greenroom_model::StreamPosition;
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, OwnedUserId, UserId, events::room::member::MembershipState};
 
-use super::{Room, facts::KnownFacts};
+use super::{Room, facts::KnownFacts, introduced::Introduced};
 
 /// What a user is in one room.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub(crate) struct User {
     rooms: Mutex<HashMap<OwnedRoomId, Standing>>,
     /// What was read about those rooms.
     pub(crate) facts: KnownFacts,
+    /// Which members the user's devices have been told of.
+    pub(crate) introduced: Introduced,
     newest_membership: AtomicI64,
     newest_account_data: AtomicI64,
     /// The numbers of the last changes of presence of those whom this user sees.
@@ -60,6 +62,7 @@ impl User {
             loaded: AtomicBool::new(false),
             rooms: Mutex::default(),
             facts: KnownFacts::default(),
+            introduced: Introduced::default(),
             newest_membership: AtomicI64::new(0),
             newest_account_data: AtomicI64::new(0),
             presence: Mutex::default(),

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use crate::{
     CompiledFilter, SyncError, SyncRequest, SyncService,
     hub::Cue,
-    index::User,
+    index::{Members, User},
     sections::{data_event, receipt_events, typing_event},
     service::{Present, Reading},
 };
@@ -80,6 +80,7 @@ impl SyncService {
                 since: Some(since),
                 upto: service.now_for(&user).await,
                 format: Format::LEGACY,
+                introduced: Members::default(),
             };
             let (chunk, upto) = self.chunk(&reading, since, room_id).boxed().await?;
             let left = until.saturating_duration_since(Instant::now());

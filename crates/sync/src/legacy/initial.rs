@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use super::events::{FROM_THE_START, legacy_request};
 use crate::{
     CompiledFilter, SyncError, SyncService,
-    index::Standing,
+    index::{Members, Standing},
     sections::{OfRooms, receipt_events},
     service::{Present, Reading},
 };
@@ -161,6 +161,8 @@ impl SyncService {
         }
         let upto = match (&standing, history.departed_by(now)) {
             (Some(standing), _) if standing.membership == MembershipState::Join => now,
+            // They are leaving at this moment.
+            _ if history.membership_at(now) == &MembershipState::Join => now,
             _ if history.visibility_at(now) == &HistoryVisibility::WorldReadable => now,
             // Whatever became of them since: what they may know ends where they were last joined.
             (Some(standing), Some(departed)) if !standing.forgotten => departed,
@@ -198,6 +200,7 @@ impl SyncService {
             since: None,
             upto,
             format: Format::LEGACY,
+            introduced: Members::default(),
         })
     }
 

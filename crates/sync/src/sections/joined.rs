@@ -7,7 +7,11 @@ use greenroom_model::{StoredEvent, StreamPosition};
 use ruma::{OwnedUserId, RoomId, UserId, events::room::member::MembershipState};
 use serde_json::value::RawValue;
 
-use super::{Told, listed, state::Known, timeline::Timeline};
+use super::{
+    Told, listed,
+    state::{Known, Wanted},
+    timeline::Timeline,
+};
 use crate::{
     EventList, JoinedRoom, Summary, SyncError,
     index::{Room, TailEvent},
@@ -53,12 +57,19 @@ impl Reading<'_> {
             .and_then(|summary| summary.heroes.as_deref())
             .unwrap_or_default();
         let known = match is_new || self.request.full_state {
+            true if self.since.is_some() && history.has_joined_by(since) => Known::Members(since),
             true => Known::Nothing,
             false => Known::Upto(after),
         };
-        let state = self
-            .state(room_id, Some(room), known, &timeline, upto, heroes)
-            .await?;
+        let wanted = Wanted {
+            room_id,
+            room: Some(room),
+            known,
+            upto,
+            heroes,
+            joined_since: Some(joined_since),
+        };
+        let state = self.state(&wanted, &timeline, told).await?;
         if is_new {
             told.newcomers
                 .extend(room.listeners().iter().map(|user| user.user_id.clone()));

@@ -6,7 +6,12 @@ use greenroom_model::StreamPosition;
 use greenroom_storage::RoomMembership;
 use ruma::{OwnedRoomId, events::room::member::MembershipState};
 
-use super::{account_data::OfRooms, listed, state::Known};
+use super::{
+    Told,
+    account_data::OfRooms,
+    listed,
+    state::{Known, Wanted},
+};
 use crate::{LeftRoom, SyncError, service::Reading};
 
 impl Reading<'_> {
@@ -85,9 +90,15 @@ impl Reading<'_> {
                 // The timeline may begin after the user had gone, with an invite that they declined.
                 let shown_from = timeline.start;
                 timeline.start = shown_from.min(departed);
-                let state = self
-                    .state(room_id, None, known, &timeline, departed, &[])
-                    .await?;
+                let wanted = Wanted {
+                    room_id,
+                    room: None,
+                    known,
+                    upto: departed,
+                    heroes: &[],
+                    joined_since: None,
+                };
+                let state = self.state(&wanted, &timeline, &mut Told::default()).await?;
                 timeline.start = shown_from;
                 state
             }

@@ -23,7 +23,7 @@ pub(crate) use self::{
 use crate::{
     EventList, SyncAnswer, SyncError,
     answer::RoomsAnswer,
-    index::{Room, Standing},
+    index::{Member, Room, Standing},
     service::Reading,
 };
 
@@ -60,7 +60,7 @@ fn listed(events: Vec<Box<RawValue>>) -> Option<EventList> {
 impl Reading<'_> {
     /// Reads everything that is new. `None` if memory has run ahead of where the reading ends:
     /// then it has to be done again.
-    pub(crate) async fn read(&self) -> Result<Option<SyncAnswer>, SyncError> {
+    pub(crate) async fn read(&self) -> Result<Option<Read>, SyncError> {
         let account_data = self.account_data_changes().await?;
         let candidates = self.candidates(&account_data);
         if self.user.newest_membership() > self.upto.position {
@@ -110,7 +110,11 @@ impl Reading<'_> {
         if self.request.r0 {
             answer.fill_sections();
         }
-        Ok(Some(answer))
+        Ok(Some(Read {
+            answer,
+            upto,
+            members: told.members,
+        }))
     }
 
     /// The rooms with something new in them: a comparison of positions in memory.
@@ -158,4 +162,15 @@ struct Told {
     newcomers: Vec<OwnedUserId>,
     /// Whether it says of anybody that they type.
     typers: bool,
+    /// The members whose events are in it, where members are lazy-loaded.
+    members: Vec<Member>,
+}
+
+/// What came of a reading.
+pub(crate) struct Read {
+    pub(crate) answer: SyncAnswer,
+    /// What its token says.
+    pub(crate) upto: SyncToken,
+    /// The members whose events are in it, where members are lazy-loaded.
+    pub(crate) members: Vec<Member>,
 }

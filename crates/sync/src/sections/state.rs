@@ -8,10 +8,10 @@ use std::{
 use greenroom_model::{StateKey, StoredEvent, StreamPosition};
 use ruma::{OwnedUserId, RoomId};
 
-use super::timeline::Timeline;
+use super::{Told, timeline::Timeline};
 use crate::{
     SyncError,
-    index::{Room, TailEvent, Whole},
+    index::{Member, Room, TailEvent, Whole},
     service::Reading,
 };
 
@@ -22,23 +22,50 @@ const MEMBER: &str = "m.room.member";
 pub(super) enum Known {
     /// Nothing.
     Nothing,
+    /// Nothing that is to be relied on, but members as of this position, if they are lazy-loaded.
+    Members(StreamPosition),
     /// The state as of this position.
     Upto(StreamPosition),
 }
 
+/// Of which room which state is wanted.
+pub(super) struct Wanted<'a> {
+    pub(super) room_id: &'a RoomId,
+    /// The room in memory.
+    pub(super) room: Option<&'a Room>,
+    pub(super) known: Known,
+    /// The position where the timeline ends.
+    pub(super) upto: StreamPosition,
+    /// Members that go along where members are lazy-loaded.
+    pub(super) heroes: &'a [OwnedUserId],
+    /// Since when the user is joined, if they are.
+    pub(super) joined_since: Option<StreamPosition>,
+}
+
+impl Wanted<'_> {
+    /// How a member of the room is remembered who goes into the answer.
+    fn member(&self, user_id: &str) -> Option<Member> {
+        let joined_since = self.joined_since?;
+        Some(Member::new(self.room_id, joined_since, user_id))
+    }
+}
+
 impl Reading<'_> {
     /// The state events that go with a timeline: as of its start, or of its end for clients that
-    /// want it so, without what the client knows. `heroes` are members that go along where
-    /// members are lazy-loaded.
+    /// want it so, without what the client knows.
     pub(super) async fn state(
         &self,
-        room_id: &RoomId,
-        room: Option<&Room>,
-        known: Known,
+        wanted: &Wanted<'_>,
         timeline: &Timeline,
-        upto: StreamPosition,
-        heroes: &[OwnedUserId],
+        told: &mut Told,
     ) -> Result<Vec<Arc<TailEvent>>, SyncError> {
+        let &Wanted {
+            room_id,
+            room,
+            known,
+            upto,
+            ..
+        } = wanted;
         if !self.filter.state.allows_room(room_id) {
             return Ok(Vec::new());
         }
@@ -49,20 +76,31 @@ impl Reading<'_> {
         };
         let lazy = self.filter.state.lazy_load().is_some();
         let mut state = match known {
-            Known::Nothing => self.whole_state(room_id, room, lazy, at, upto).await?,
+            Known::Nothing | Known::Members(_) => {
+                self.whole_state(room_id, room, lazy, at, upto).await?
+            }
             Known::Upto(after) => {
                 self.changed_state(room_id, after, at, timeline, upto)
                     .await?
             }
         };
-        if known == Known::Nothing && at < upto && self.timeline_hides(room_id) {
+        if !matches!(known, Known::Upto(_)) && at < upto && self.timeline_hides(room_id) {
             state.extend(self.hidden_state(room_id, at, timeline, upto).await?);
         }
         if lazy {
-            self.add_members(room_id, known, at, timeline, heroes, &mut state)
-                .await?;
+            self.add_members(wanted, at, timeline, &mut state).await?;
         }
         state.retain(|tail| self.filter.state.allows(&tail.event));
+        if lazy {
+            // To a client that wants the state after it, a timeline says nothing of members.
+            let shown = match self.request.use_state_after {
+                true => &[],
+                false => &*timeline.events,
+            };
+            let users = state.iter().chain(shown).filter_map(|tail| member_of(tail));
+            told.members
+                .extend(users.filter_map(|user| wanted.member(user)));
+        }
         Ok(state)
     }
 
@@ -157,14 +195,12 @@ impl Reading<'_> {
 
     /// Adds the member events of those who speak in the timeline and of the heroes where they are
     /// missing. Of a whole state no others are left but the user's own; of changes all are: what
-    /// fell into a gap must not be lost.
+    /// fell into a gap must not be lost. Who is known already is left out.
     async fn add_members(
         &self,
-        room_id: &RoomId,
-        known: Known,
+        wanted: &Wanted<'_>,
         at: StreamPosition,
         timeline: &Timeline,
-        heroes: &[OwnedUserId],
         state: &mut Vec<Arc<TailEvent>>,
     ) -> Result<(), SyncError> {
         let mut needed: BTreeSet<String> = timeline
@@ -172,24 +208,22 @@ impl Reading<'_> {
             .iter()
             .map(|tail| tail.event.sender.to_string())
             .collect();
-        needed.extend(heroes.iter().map(ToString::to_string));
-        if known == Known::Nothing {
+        needed.extend(wanted.heroes.iter().map(ToString::to_string));
+        if let Known::Upto(_) = wanted.known {
+            let is_known = |user: &str| {
+                let member = wanted.member(user);
+                member.is_some_and(|member| self.introduced.has(member))
+            };
+            needed.retain(|user| !is_known(user));
+        } else {
             needed.insert(self.user.user_id.to_string());
-            state.retain(|tail| {
-                tail.event.event_type != MEMBER
-                    || tail
-                        .event
-                        .state_key
-                        .as_ref()
-                        .is_some_and(|user| needed.contains(user))
-            });
-        }
-        for tail in &*state {
-            if tail.event.event_type == MEMBER
-                && let Some(user) = &tail.event.state_key
-            {
-                needed.remove(user);
+            if let Known::Members(after) = wanted.known {
+                needed.extend(self.members_in_gap(wanted, after, at, timeline).await?);
             }
+            state.retain(|tail| member_of(tail).is_none_or(|user| needed.contains(user)));
+        }
+        for user in state.iter().filter_map(|tail| member_of(tail)) {
+            needed.remove(user);
         }
         if needed.is_empty() {
             return Ok(());
@@ -202,11 +236,41 @@ impl Reading<'_> {
             .service
             .parts
             .state
-            .state_entries_at(room_id, at, keys)
+            .state_entries_at(wanted.room_id, at, keys)
             .await?;
         state.extend(tails(members));
         Ok(())
     }
+
+    /// Whose member events have changed between what the client has and the state it gets, where
+    /// the timeline does not show it.
+    async fn members_in_gap(
+        &self,
+        wanted: &Wanted<'_>,
+        after: StreamPosition,
+        at: StreamPosition,
+        timeline: &Timeline,
+    ) -> Result<Vec<String>, SyncError> {
+        let hides = timeline.limited || self.timeline_hides(wanted.room_id);
+        if !hides && !self.request.use_state_after {
+            return Ok(Vec::new());
+        }
+        let store = &self.service.parts.state;
+        let changes = store.state_changes(wanted.room_id, after, at).await?;
+        let members = changes
+            .into_iter()
+            .filter(|event| event.event_type == MEMBER);
+        Ok(members.filter_map(|event| event.state_key).collect())
+    }
+}
+
+/// Whose member event this is, if it is one.
+fn member_of(tail: &TailEvent) -> Option<&str> {
+    let event = &tail.event;
+    event
+        .state_key
+        .as_deref()
+        .filter(|_| event.event_type == MEMBER)
 }
 
 /// The last state event of each place in a timeline, in order.
