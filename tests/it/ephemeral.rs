@@ -182,6 +182,43 @@ async fn presence_reaches_who_shares_a_room() {
 }
 
 #[tokio::test]
+async fn presence_carries_the_name_and_the_avatar_and_tells_of_new_ones() {
+    let server = shared_server().await;
+    let Pair { alice, bob, .. } = pair(&server, "presence_name").await;
+    let profile = format!("profile/{}", encode(&alice.user_id));
+    let since = bob.now().await;
+    alice.sync("").await;
+    let first = json!({"presence": "online", "displayname": alice.localpart(), "avatar_url": null});
+    let mut since = sees_presence(&bob, &since, &alice, &first).await;
+    for (key, value) in [
+        ("displayname", "Alice"),
+        ("avatar_url", "mxc://localhost/a"),
+    ] {
+        alice
+            .put(&format!("{profile}/{key}"), json!({key: value}))
+            .await
+            .expect_ok();
+        since = sees_presence(&bob, &since, &alice, &json!({key: value})).await;
+    }
+    let both = json!({"displayname": "Alice", "avatar_url": "mxc://localhost/a"});
+    let initial = bob.sync("").await;
+    let events = initial["presence"]["events"].as_array().unwrap();
+    let hers = events
+        .iter()
+        .find(|event| event["sender"] == alice.user_id.as_str())
+        .unwrap();
+    for key in ["displayname", "avatar_url"] {
+        assert_eq!(hers["content"][key], both[key], "{hers}");
+    }
+    let removed = json!({"presence": "online", "displayname": null});
+    alice
+        .delete(&format!("{profile}/displayname"))
+        .await
+        .expect_ok();
+    sees_presence(&bob, &since, &alice, &removed).await;
+}
+
+#[tokio::test]
 async fn a_sync_brings_its_user_online_unless_it_asks_not_to() {
     let server = shared_server().await;
     let Pair { alice, bob, .. } = pair(&server, "presence_sync").await;

@@ -51,6 +51,16 @@ impl ProfileStore for MemoryProfiles {
         Ok(self.profiles.lock().get(user_id).cloned())
     }
 
+    async fn names(&self, user_ids: &[OwnedUserId]) -> Result<HashMap<OwnedUserId, Profile>> {
+        let profiles = self.profiles.lock();
+        let known = |user_id: &OwnedUserId| {
+            let mut profile = profiles.get(user_id)?.clone();
+            profile.retain(|key, _| matches!(key.as_str(), "displayname" | "avatar_url"));
+            Some((user_id.clone(), profile))
+        };
+        Ok(user_ids.iter().filter_map(known).collect())
+    }
+
     async fn set_profile_field(
         &self,
         user_id: &UserId,

@@ -1,5 +1,7 @@
 //! Profiles.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use greenroom_storage::{Profile, ProfileStore, StorageError};
@@ -18,6 +20,8 @@ use crate::{
 
 /// The keys that member events carry.
 const IN_MEMBER_EVENTS: [&str; 2] = ["displayname", "avatar_url"];
+/// How many users one query asks for: databases bound the number of its parameters.
+const USERS_AT_ONCE: usize = 500;
 
 #[async_trait]
 impl ProfileStore for Db {
@@ -45,6 +49,35 @@ impl ProfileStore for Db {
                 profile.insert(unpack(field), value);
             }
             Ok(Some(profile))
+        })
+        .await
+    }
+
+    async fn names(
+        &self,
+        user_ids: &[OwnedUserId],
+    ) -> Result<HashMap<OwnedUserId, Profile>, StorageError> {
+        let user_ids: Vec<String> = user_ids.iter().map(ToString::to_string).collect();
+        self.read(move |conn| {
+            let mut names = HashMap::<OwnedUserId, Profile>::new();
+            for some in user_ids.chunks(USERS_AT_ONCE) {
+                let rows: Vec<(String, String, Vec<u8>)> = profile_fields::table
+                    .filter(profile_fields::user_id.eq_any(some))
+                    .filter(profile_fields::field.eq_any(IN_MEMBER_EVENTS))
+                    .select((
+                        profile_fields::user_id,
+                        profile_fields::field,
+                        profile_fields::value,
+                    ))
+                    .load(conn)
+                    .map_err(StorageError::from_diesel)?;
+                for (user_id, field, value) in rows {
+                    let value = serde_json::from_slice(&value).map_err(|_| damaged("profile"))?;
+                    let fields = names.entry(id(user_id, "user ID")?).or_default();
+                    fields.insert(field, value);
+                }
+            }
+            Ok(names)
         })
         .await
     }

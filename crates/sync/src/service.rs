@@ -9,8 +9,8 @@ use futures_util::FutureExt;
 use greenroom_events::Format;
 use greenroom_model::{Clock, StreamPosition, SyncToken, TokenSigner};
 use greenroom_storage::{
-    AccountDataStore, DirectoryStore, FilterStore, MemberStore, ReceiptStore, StateStore,
-    TimelineStore,
+    AccountDataStore, DirectoryStore, FilterStore, MemberStore, ProfileStore, ReceiptStore,
+    StateStore, TimelineStore,
 };
 use greenroom_stream::{
     ChangeObserver, ChangeStream, PresenceSource, SyncPresence, TypingSource, TypingUsers,
@@ -65,6 +65,8 @@ pub struct Parts {
     pub builtin_account_data: Arc<dyn BuiltinAccountData>,
     /// Receipts.
     pub receipts: Arc<dyn ReceiptStore>,
+    /// Names and avatars, which presence events carry.
+    pub profiles: Arc<dyn ProfileStore>,
     /// Which rooms are published.
     pub directory: Arc<dyn DirectoryStore>,
     /// Filters.

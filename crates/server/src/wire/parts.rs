@@ -127,6 +127,16 @@ fn auth_service(config: &Config, database: &Db) -> Result<AuthService, ServeErro
     )?)
 }
 
+/// Carries changed profiles into rooms.
+fn fan_out(database: &Db, rooms: &Rooms) -> Arc<ProfileFanOut> {
+    Arc::new(ProfileFanOut::new(
+        database.shared(),
+        database.shared(),
+        Arc::new(MemberEvents(rooms.clone())),
+        FanOutSettings::default(),
+    ))
+}
+
 /// Every part of a running server.
 pub(crate) struct Parts {
     clock: Arc<dyn Clock>,
@@ -182,6 +192,7 @@ impl Parts {
             account_data: database.shared(),
             builtin_account_data: Arc::new(PushRulesForAll),
             receipts: database.shared(),
+            profiles: database.shared(),
             directory: database.shared(),
             filters: database.shared(),
             typing: Arc::clone(&typing) as _,
@@ -195,12 +206,7 @@ impl Parts {
                 max_timeout: Duration::from_mins(5),
             },
         });
-        let fan_out = Arc::new(ProfileFanOut::new(
-            database.shared(),
-            database.shared(),
-            Arc::new(MemberEvents(rooms.clone())),
-            FanOutSettings::default(),
-        ));
+        let fan_out = fan_out(database, &rooms);
         let sessions: Arc<Sessions> = auth.sessions();
         stream.observe(vec![
             // A token that was revoked is dead before anybody is told that it is.

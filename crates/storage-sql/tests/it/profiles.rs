@@ -36,6 +36,31 @@ async fn profile_fields_are_set_and_removed() {
 }
 
 #[tokio::test]
+async fn names_of_many_are_read_at_once_and_nothing_else_of_them() {
+    let db = TestDb::new();
+    let alice = register(&db, "alice").await;
+    let bob = register(&db, "bob").await;
+    for (key, value) in [("avatar_url", "mxc://x/y"), ("m.tz", "UTC")] {
+        db.set_profile_field(&alice, key, Some(value.into()))
+            .await
+            .unwrap();
+    }
+    db.set_profile_field(&bob, "displayname", None)
+        .await
+        .unwrap();
+    // More than one query asks for.
+    let mut asked: Vec<_> = (0..1_200).map(|n| user(&format!("nobody{n}"))).collect();
+    asked.extend([alice.clone(), bob]);
+    let names = db.names(&asked).await.unwrap();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert_eq!(
+        Value::Object(names[&alice].clone()),
+        json!({"displayname": "alice", "avatar_url": "mxc://x/y"})
+    );
+    assert!(db.names(&[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn only_what_member_events_carry_has_to_be_told() {
     let db = TestDb::new();
     let (alice, bob) = (register(&db, "alice").await, register(&db, "bob").await);

@@ -209,7 +209,7 @@ impl SyncService {
             }
         }
         if upto.presence > since.presence && room_id.is_none() {
-            chunk.extend(reading.presence(&[])?);
+            chunk.extend(reading.presence(&[]).await?);
         }
         Ok((chunk, upto))
     }

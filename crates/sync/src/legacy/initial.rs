@@ -131,7 +131,7 @@ impl SyncService {
         }
         Ok(InitialSync {
             end: self.inner.parts.tokens.sync(user_id, reading.upto),
-            presence: reading.presence(&[])?,
+            presence: reading.presence(&[]).await?,
             rooms,
             account_data: global,
             receipts,
@@ -178,7 +178,7 @@ impl SyncService {
         room.account_data = of_rooms.remove(room_id).unwrap_or_default();
         room.receipts = Some(self.receipts_of(&reading, room_id, upto).await?);
         room.presence = Some(match room.membership {
-            Some(MembershipState::Join) => reading.presence_in(room_id)?,
+            Some(MembershipState::Join) => reading.presence_in(room_id).await?,
             // Presence is for those who share a room.
             _ => Vec::new(),
         });

@@ -104,7 +104,7 @@ impl Reading<'_> {
         let mut answer = SyncAnswer {
             next_batch: tokens.sync(&self.user.user_id, upto),
             account_data: listed(global),
-            presence: listed(self.presence(&told.newcomers)?),
+            presence: listed(self.presence(&told.newcomers).await?),
             rooms: has_rooms.then_some(rooms),
         };
         if self.request.r0 {

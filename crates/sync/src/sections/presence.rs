@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use greenroom_storage::Profile;
+use greenroom_stream::PresenceStatus;
 use ruma::{OwnedUserId, RoomId, UserId, presence::PresenceState};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -18,6 +20,8 @@ struct PresenceContent {
     /// Only of who is online.
     #[serde(skip_serializing_if = "Option::is_none")]
     currently_active: Option<bool>,
+    #[serde(flatten)]
+    names: Profile,
 }
 
 #[derive(Serialize)]
@@ -32,7 +36,7 @@ impl Reading<'_> {
     /// Whose presence changed since the last answer; in an initial sync, everyone's that is known.
     ///
     /// Those `newcomers` have become visible with this answer.
-    pub(crate) fn presence(
+    pub(crate) async fn presence(
         &self,
         newcomers: &[OwnedUserId],
     ) -> Result<Vec<Box<RawValue>>, SyncError> {
@@ -52,33 +56,45 @@ impl Reading<'_> {
             let neighbors = neighbors.iter().map(|user| user.user_id.clone());
             neighbors.chain([self.user.user_id.clone()]).collect()
         };
-        self.presence_of(users)
+        self.presence_of(users).await
     }
 
     /// The presence of the members of a room that the user is in.
-    pub(crate) fn presence_in(&self, room_id: &RoomId) -> Result<Vec<Box<RawValue>>, SyncError> {
+    pub(crate) async fn presence_in(
+        &self,
+        room_id: &RoomId,
+    ) -> Result<Vec<Box<RawValue>>, SyncError> {
         let room = self.service.index.rooms.get(room_id);
         let members = room.map(|room| room.listeners()).unwrap_or_default();
         self.presence_of(members.iter().map(|user| user.user_id.clone()))
+            .await
     }
 
-    fn presence_of(
+    async fn presence_of(
         &self,
         users: impl IntoIterator<Item = OwnedUserId>,
     ) -> Result<Vec<Box<RawValue>>, SyncError> {
-        let source = &self.service.parts.presence;
-        let mut events = Vec::new();
-        for user_id in users {
-            if !self
-                .filter
-                .presence
-                .allows_type("m.presence", Some(&user_id))
-            {
-                continue;
-            }
-            let Some(status) = source.presence(&user_id) else {
-                continue;
-            };
+        let parts = &self.service.parts;
+        let filter = &self.filter.presence;
+        let limit = filter.limit().map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        });
+        let seen: Vec<(OwnedUserId, PresenceStatus)> = users
+            .into_iter()
+            .filter(|user_id| filter.allows_type("m.presence", Some(user_id)))
+            .filter_map(|user_id| {
+                let status = parts.presence.presence(&user_id)?;
+                Some((user_id, status))
+            })
+            .take(limit)
+            .collect();
+        if seen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let user_ids: Vec<OwnedUserId> = seen.iter().map(|(user_id, _)| user_id.clone()).collect();
+        let mut names = parts.profiles.names(&user_ids).await?;
+        let mut events = Vec::with_capacity(seen.len());
+        for (user_id, status) in seen {
             let is_online = status.presence == PresenceState::Online;
             let event = PresenceEvent {
                 event_type: "m.presence",
@@ -88,13 +104,10 @@ impl Reading<'_> {
                     last_active_ago: status.last_active_ago_ms,
                     status_msg: status.status_msg,
                     currently_active: is_online.then_some(status.currently_active),
+                    names: names.remove(&user_id).unwrap_or_default(),
                 },
             };
-            let event = to_raw_value(&event).map_err(greenroom_events::EventError::from)?;
-            events.push(event);
-        }
-        if let Some(limit) = self.filter.presence.limit() {
-            events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            events.push(to_raw_value(&event).map_err(greenroom_events::EventError::from)?);
         }
         Ok(events)
     }
