@@ -137,6 +137,11 @@ async fn b44_an_alias_that_is_none_is_refused() {
             .expect_error(400, "M_INVALID_PARAM");
         alice.get(&path).await.expect_error(400, "M_INVALID_PARAM");
     }
+    let nameless = alias_path(&format!("#:{}", server.server_name()));
+    alice
+        .put(&nameless, body.clone())
+        .await
+        .expect_error(400, "M_INVALID_PARAM");
     let elsewhere = alias_path("#tea:elsewhere.example");
     alice
         .put(&elsewhere, body)

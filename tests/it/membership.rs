@@ -49,9 +49,10 @@ async fn an_invite_is_accepted_once_and_by_the_invited_alone() {
     let [alice, bob, eve] = people(&server, ["alice", "bob", "eve"]).await;
     let room = alice.create_room(json!({"name": "Tea"})).await;
     for outsider in [&bob, &eve] {
-        act(outsider, &room, "join", json!({}))
+        let refused = act(outsider, &room, "join", json!({}))
             .await
             .expect_error(403, "M_FORBIDDEN");
+        assert_eq!(refused["error"], "You are not invited to this room.");
     }
     let invite = json!({"user_id": bob.user_id, "reason": "come in"});
     act(&alice, &room, "invite", invite.clone())
@@ -292,9 +293,13 @@ async fn b21_kicks_and_bans_need_the_level_and_reach_only_those_below() {
         act_on(&bob, &room, "ban", &dave).await.expect_ok();
         let content = member(&alice, &room, &dave).await;
         assert_eq!(content, json!({"membership": "ban", "reason": "why ban"}));
-        for (client, verb) in [(&dave, "join"), (&dave, "leave")] {
-            let answer = act(client, &room, verb, json!({})).await;
-            answer.expect_error(403, "M_FORBIDDEN");
+        for (verb, why) in [
+            ("join", "You are banned from this room."),
+            ("leave", "Cannot leave if not joined, invited or knocked."),
+        ] {
+            let answer = act(&dave, &room, verb, json!({})).await;
+            let refused = answer.expect_error(403, "M_FORBIDDEN");
+            assert_eq!(refused["error"], why);
         }
         act_on(&bob, &room, "invite", &dave)
             .await

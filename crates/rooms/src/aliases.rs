@@ -67,6 +67,9 @@ impl Rooms {
         user_id: &UserId,
     ) -> Result<(), RoomError> {
         self.require_local(alias)?;
+        if alias.alias().is_empty() {
+            return Err(RoomError::InvalidParam("the alias has no name"));
+        }
         self.require_joined(room_id, user_id).await?;
         match self
             .parts()

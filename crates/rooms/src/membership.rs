@@ -160,18 +160,25 @@ impl Rooms {
         let action = MemberAction::Join {
             authorized_by: None,
         };
-        let refused = match self
+        match self
             .change_membership(room_id, user_id, user_id, action, asked.clone())
             .await
         {
             Ok(_) => return Ok(()),
-            Err(RoomError::Forbidden(refused)) => refused,
+            Err(RoomError::Forbidden(_)) => {}
             Err(other) => return Err(other),
-        };
+        }
+        if self.membership(room_id, user_id).await? == Some(MembershipState::Ban) {
+            return Err(RoomError::Forbidden(
+                "you are banned from this room".to_owned(),
+            ));
+        }
         // The rule may let them in by another room they are in, if a member here vouches.
         let authorized_by = self.voucher(room_id, user_id).await?;
         let Some(authorized_by) = authorized_by else {
-            return Err(RoomError::Forbidden(refused));
+            return Err(RoomError::Forbidden(
+                "you are not invited to this room".to_owned(),
+            ));
         };
         let action = MemberAction::Join {
             authorized_by: Some(authorized_by),
