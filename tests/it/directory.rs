@@ -210,17 +210,45 @@ async fn b44_a_canonical_alias_must_exist_and_point_here() {
             .expect_error(403, "M_FORBIDDEN");
     }
     // What stands there already is not looked at again; it may be taken out at any time.
-    alice.delete(&alias_path(&here)).await.expect_ok();
-    alice.put(&path, json!({"alias": here})).await.expect_ok();
+    let his = new_alias(&server, &bob, "his");
+    let target = json!({"room_id": room});
+    bob.put(&alias_path(&his), target.clone()).await.expect_ok();
+    let both = json!({"alias": his, "alt_aliases": [his, here]});
+    alice.put(&path, both.clone()).await.expect_ok();
+    bob.delete(&alias_path(&his)).await.expect_ok();
+    assert_eq!(alice.get(&path).await.expect_ok(), both);
+    let less = json!({"alias": his, "alt_aliases": [here], "n": 1});
+    alice.put(&path, less).await.expect_ok();
     alice.put(&path, json!({})).await.expect_ok();
     alice
-        .put(&path, good)
+        .put(&path, both)
         .await
         .expect_error(400, "M_BAD_ALIAS");
     alice
         .put(&path, json!({"alias": "", "alt_aliases": null}))
         .await
         .expect_ok();
+}
+
+#[tokio::test]
+async fn who_deletes_an_alias_takes_it_out_of_the_room_if_they_may() {
+    let server = shared_server().await;
+    let (alice, bob, room) = shared_room(&server, json!({})).await;
+    let path = in_room(&room, "state/m.room.canonical_alias");
+    let [first, second] = ["first", "second"].map(|name| new_alias(&server, &bob, name));
+    for alias in [&first, &second] {
+        bob.put(&alias_path(alias), json!({"room_id": room}))
+            .await
+            .expect_ok();
+    }
+    let all = json!({"alias": first, "alt_aliases": [first, second], "org.example": 1});
+    alice.put(&path, all).await.expect_ok();
+    alice.delete(&alias_path(&first)).await.expect_ok();
+    let left = json!({"alt_aliases": [second], "org.example": 1});
+    assert_eq!(alice.get(&path).await.expect_ok(), left);
+    // Bob may not say so, but the alias is his.
+    bob.delete(&alias_path(&second)).await.expect_ok();
+    assert_eq!(alice.get(&path).await.expect_ok(), left);
 }
 
 #[tokio::test]
@@ -432,6 +460,24 @@ async fn the_directory_shows_what_a_room_says_of_itself() {
     });
     let page = alice.get("publicRooms").await.expect_ok();
     assert_eq!(page["chunk"], json!([wanted]));
+    let topic = |texts: Value| json!({"topic": "old", "m.topic": {"m.text": texts}});
+    let html = json!({"body": "<b>new</b>", "mimetype": "text/html"});
+    for (texts, shown) in [
+        (json!([html, {"body": "new"}]), "new"),
+        (
+            json!([{"body": "new", "mimetype": "text/plain"}, html]),
+            "new",
+        ),
+        (json!([html]), "old"),
+        (json!("x"), "old"),
+        (json!([1, {"body": 1}]), "old"),
+    ] {
+        alice
+            .send_state(&room, "m.room.topic", "", topic(texts))
+            .await;
+        let page = alice.get("publicRooms").await.expect_ok();
+        assert_eq!(page["chunk"][0]["topic"], shown, "{page}");
+    }
     for (event_type, content) in [
         ("m.room.name", json!({"name": "Coffee"})),
         ("m.room.topic", json!({})),

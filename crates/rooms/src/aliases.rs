@@ -1,13 +1,13 @@
 //! Room aliases and the published directory: who may change them.
 
-use greenroom_events::{Pdu, RoomVersion};
+use greenroom_events::{EventError, Pdu, RoomVersion};
 use greenroom_storage::{PublicRoomsPage, PublicRoomsQuery, StorageError};
 use ruma::{
-    OwnedRoomAliasId, OwnedRoomId, RoomAliasId, RoomId, UserId,
+    CanonicalJsonValue, OwnedRoomAliasId, OwnedRoomId, RoomAliasId, RoomId, UserId,
     events::room::{history_visibility::HistoryVisibility, member::MembershipState},
 };
 
-use crate::{RoomError, Rooms, power::Power};
+use crate::{NewEvent, RoomError, Rooms, power::Power};
 
 impl Rooms {
     fn require_local(&self, alias: &RoomAliasId) -> Result<(), RoomError> {
@@ -95,7 +95,8 @@ impl Rooms {
             .ok_or(RoomError::NoSuchAlias)
     }
 
-    /// Removes an alias: its maker may, and whoever may set the room's canonical alias.
+    /// Removes an alias: its maker may, and whoever may set the room's canonical alias. The room no
+    /// longer advertises it then, if the remover may say so.
     ///
     /// # Errors
     ///
@@ -119,10 +120,50 @@ impl Rooms {
                 "you may not delete this alias".to_owned(),
             ));
         }
-        if self.parts().directory.delete_alias(alias).await? {
+        if !self.parts().directory.delete_alias(alias).await? {
+            return Err(RoomError::NoSuchAlias);
+        }
+        match self.retract_alias(&room_id, alias, user_id).await {
+            // "Delete the alias and return a successful response even if the user does not have
+            // permission to update the `m.room.canonical_alias` event."
+            Ok(()) | Err(RoomError::Forbidden(_) | RoomError::NotInRoom) => {}
+            Err(error) => {
+                tracing::warn!(room.id = %room_id, %error, "the room still shows an alias that is gone");
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an alias out of the room's `m.room.canonical_alias`, if it is there.
+    async fn retract_alias(
+        &self,
+        room_id: &RoomId,
+        alias: &RoomAliasId,
+        user_id: &UserId,
+    ) -> Result<(), RoomError> {
+        let before = self.canonical_alias(room_id).await?;
+        let is_it = |value: &CanonicalJsonValue| matches!(value, CanonicalJsonValue::String(text) if text == alias.as_str());
+        let mut content = before.clone();
+        if content.get("alias").is_some_and(is_it) {
+            content.remove("alias");
+        }
+        if let Some(CanonicalJsonValue::Array(others)) = content.get_mut("alt_aliases") {
+            others.retain(|other| !is_it(other));
+        }
+        if content == before {
             return Ok(());
         }
-        Err(RoomError::NoSuchAlias)
+        let content = serde_json::to_vec(&content).map_err(EventError::from)?;
+        let event = NewEvent {
+            sender: user_id.to_owned(),
+            event_type: "m.room.canonical_alias".to_owned(),
+            state_key: Some(String::new()),
+            content: &content,
+            redacts: None,
+            origin_server_ts: None,
+            by_admin: false,
+        };
+        self.send(room_id, event, None).await.map(|_| ())
     }
 
     /// The room's aliases on this server, for its members and, if it is world-readable, for all.

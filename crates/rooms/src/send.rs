@@ -138,6 +138,23 @@ impl Rooms {
         Ok(Act::Redact { draft, target })
     }
 
+    /// The content of the room's `m.room.canonical_alias`; empty if there is none.
+    pub(crate) async fn canonical_alias(
+        &self,
+        room_id: &RoomId,
+    ) -> Result<CanonicalJsonObject, RoomError> {
+        let key = ("m.room.canonical_alias".to_owned(), String::new());
+        let current = self.parts().rooms.current_state(room_id, vec![key]).await?;
+        let event = current.first().map(|event| json::parse_object(&event.json));
+        match event
+            .and_then(Result::ok)
+            .and_then(|mut event| event.remove("content"))
+        {
+            Some(CanonicalJsonValue::Object(content)) => Ok(content),
+            _ => Ok(CanonicalJsonObject::new()),
+        }
+    }
+
     /// Refuses aliases that are new in the room's `m.room.canonical_alias` and do not point to it.
     ///
     /// See [`m.room.canonical_alias`](https://spec.matrix.org/v1.19/client-server-api/#mroomcanonical_alias).
@@ -151,17 +168,8 @@ impl Rooms {
         if wanted.is_empty() {
             return Ok(());
         }
-        let key = ("m.room.canonical_alias".to_owned(), String::new());
-        let current = self.parts().rooms.current_state(room_id, vec![key]).await?;
-        let known = match current.first().map(|event| json::parse_object(&event.json)) {
-            Some(Ok(event)) => match event.get("content") {
-                Some(CanonicalJsonValue::Object(content)) => {
-                    canonical_aliases(content).unwrap_or_default()
-                }
-                _ => Vec::new(),
-            },
-            _ => Vec::new(),
-        };
+        let current = self.canonical_alias(room_id).await?;
+        let known = canonical_aliases(&current).unwrap_or_default();
         for alias in wanted {
             if known.contains(&alias) {
                 continue;

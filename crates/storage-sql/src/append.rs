@@ -75,6 +75,27 @@ impl Copied {
         let value = self.content.get(key)?.as_str()?;
         (!value.is_empty()).then(|| value.to_owned())
     }
+
+    /// What a summary column says. Of a topic it is the plain text: the one among its
+    /// representations, or the field that clients knew before there were any.
+    fn summary(&self, column: SummaryColumn, key: &str) -> Option<String> {
+        let plain = match column {
+            SummaryColumn::Topic => self.plain_topic(),
+            _ => None,
+        };
+        plain.or_else(|| self.text(key))
+    }
+
+    fn plain_topic(&self) -> Option<String> {
+        let representations = self.content.get("m.topic")?.get("m.text")?.as_array()?;
+        let plain = representations.iter().find(|representation| {
+            // "Defaults to `text/plain` if omitted."
+            let mimetype = representation.get("mimetype");
+            mimetype.is_none_or(|mimetype| mimetype == "text/plain")
+        });
+        let body = plain?.get("body")?.as_str()?;
+        (!body.is_empty()).then(|| body.to_owned())
+    }
 }
 
 /// The summary column that a state event sets, and the key of its content that goes there.
@@ -111,7 +132,7 @@ impl PreparedAppend {
             })
         });
         let summary = summary_column(&append.event_type, append.state_key.as_deref())
-            .map(|(column, key)| (column, Copied::from(&append.json).text(key)));
+            .map(|(column, key)| (column, Copied::from(&append.json).summary(column, key)));
         let (txn_key, transaction) = append
             .transaction
             .map(|(key, device, txn)| (key, (device, txn)))
@@ -410,7 +431,7 @@ fn forget_copies(conn: &mut AnyConnection, event: &StoredEvent) -> diesel::Query
         .count()
         .get_result(conn)?;
     if current > 0 {
-        let value = Copied::from(&event.json).text(key);
+        let value = Copied::from(&event.json).summary(column, key);
         write_summary(conn, event.room_id.as_str(), column, value.as_deref())?;
     }
     Ok(())
