@@ -5,6 +5,7 @@
 //! the hot path, are collected and written as multi-row inserts (see [`crate::append`]).
 //! After the commit the changes are announced, then every act is answered.
 
+mod files;
 mod group;
 mod handle;
 mod scrub;
@@ -13,6 +14,7 @@ mod tests;
 
 use std::{
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     thread,
     time::{Duration, Instant},
 };
@@ -31,6 +33,7 @@ use crate::{
     schema::server,
 };
 
+use self::files::Files;
 pub(crate) use handle::{Item, MAX_WAITING, WriterHandle};
 
 /// At most so many acts share a transaction: more would only make the first ones wait longer.
@@ -97,6 +100,7 @@ struct InDoubt {
 /// The writer's own state; lives on its thread.
 pub(crate) struct Writer {
     conn: Option<AnyConnection>,
+    files: Files,
     url: DatabaseUrl,
     stream: ChangeStream,
     /// The last position given to a change.
@@ -137,6 +141,7 @@ impl Writer {
     ) -> Self {
         Self {
             conn: Some(conn),
+            files: Files::of(&url),
             url,
             stream,
             last: position.0,
@@ -178,25 +183,35 @@ impl Writer {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            group.extend(queue.try_iter().take(MAX_GROUP - 1));
-            metrics::histogram!("greenroom_db_group_acts").record(acts(group.len()));
-            match self.ready_soon() {
-                Ok(()) => self.commit_group(&mut group),
-                Err(error) => {
-                    // Whatever has queued up meanwhile has waited just as long.
-                    group.extend(queue.try_iter().take(MAX_WAITING));
-                    self.refuse(&mut group, &error);
-                }
+            let served = catch_unwind(AssertUnwindSafe(|| self.serve_group(&mut group, queue)));
+            if served.is_err() {
+                // Nobody knows what stands. Who still waits finds their channel closed.
+                self.fail(StorageError::Failed("the writer panicked".to_owned()));
+                group.clear();
             }
-            if self.scrub_at.is_some_and(|at| at <= Instant::now()) {
-                self.empty_log();
+        }
+    }
+
+    /// Commits what waits, and does what was put off.
+    fn serve_group(&mut self, group: &mut Vec<Item>, queue: &Receiver<Item>) {
+        group.extend(queue.try_iter().take(MAX_GROUP - 1));
+        metrics::histogram!("greenroom_db_group_acts").record(acts(group.len()));
+        match self.ready_soon() {
+            Ok(()) => self.commit_group(group),
+            Err(error) => {
+                // Whatever has queued up meanwhile has waited just as long.
+                group.extend(queue.try_iter().take(MAX_WAITING));
+                self.refuse(group, &error);
             }
-            if !self.closers.is_empty() {
-                self.empty_log();
-                self.end(stopped());
-                for closer in self.closers.drain(..) {
-                    let _ = closer.send(());
-                }
+        }
+        if self.scrub_at.is_some_and(|at| at <= Instant::now()) {
+            self.empty_log();
+        }
+        if !self.closers.is_empty() {
+            self.empty_log();
+            self.end(stopped());
+            for closer in self.closers.drain(..) {
+                let _ = closer.send(());
             }
         }
     }
@@ -212,6 +227,7 @@ impl Writer {
     /// Lets go of a connection that is lost, or not to be trusted.
     fn lose_connection(&mut self) {
         self.conn = None;
+        self.files.closed();
         self.losses.add();
     }
 

@@ -3,7 +3,10 @@
 //! Transactions and savepoints are plain SQL here, not diesel's transaction manager: SQLite ends a
 //! transaction by itself on some errors, and what was undone must be known, not assumed.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use diesel::connection::SimpleConnection;
 use greenroom_model::StreamPosition;
@@ -62,7 +65,13 @@ impl Writer {
     /// Commits a group and answers everyone in it.
     pub(super) fn commit_group(&mut self, group: &mut Vec<Item>) {
         let outcomes = match self.try_group(group) {
-            Ok(prepared) => self.committed(prepared),
+            Ok(prepared) => match self.files.check() {
+                Ok(()) => self.committed(prepared),
+                Err(error) => {
+                    self.fail(error.clone());
+                    self.failed(group, &error)
+                }
+            },
             Err(GroupFailure::Undone(error)) => self.undone(group, error),
             Err(GroupFailure::Unknown(error, prepared)) => self.resolve(group, &error, prepared),
         };
@@ -330,7 +339,7 @@ where
     }
     tx.savepoint = Savepoint::Used;
     // A panic in one act must not take the writer with it.
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| act(tx)))
+    let result = catch_unwind(AssertUnwindSafe(|| act(tx)))
         .unwrap_or_else(|_| Err(StorageError::Failed("the act panicked".to_owned())));
     match result {
         Ok(()) => Ok(Ok(())),
@@ -354,10 +363,12 @@ where
     if tx.savepoint == Savepoint::Clean {
         tx.savepoint = Savepoint::Used;
     }
-    match act(tx) {
+    let result = catch_unwind(AssertUnwindSafe(|| act(tx)))
+        .unwrap_or_else(|_| Err(StorageError::Failed("the act panicked".to_owned())));
+    match result {
         Ok(()) => Ok(Ok(())),
         Err(StorageError::Conflict) => Ok(Err(StorageError::Conflict)),
-        // SQLite may have ended the transaction.
+        // SQLite may have ended the transaction, or the act stopped half-way.
         Err(error) => Err(error),
     }
 }

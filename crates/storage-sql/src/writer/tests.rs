@@ -26,13 +26,17 @@ impl std::ops::Deref for TestDb {
 }
 
 fn open() -> TestDb {
+    open_reporting(Box::new(|why| panic!("{why}")))
+}
+
+fn open_reporting(on_disk_failure: Box<dyn Fn(&str) + Send>) -> TestDb {
     let directory = tempfile::tempdir().unwrap();
     let options = DbOptions {
         url: DatabaseUrl::Sqlite(directory.path().join("test.db")),
         server_name: "test.example".to_owned(),
         readers: 1,
         scrub_after: std::time::Duration::ZERO,
-        on_disk_failure: Box::new(|why| panic!("{why}")),
+        on_disk_failure,
     };
     TestDb {
         db: Db::open(options, ChangeStream::new()).unwrap(),
@@ -160,4 +164,43 @@ async fn a_group_moves_the_stream_even_if_it_needs_no_position() {
         assert!(now > last);
         last = now;
     }
+}
+
+/// Panics where nobody expects it: when the writer drops an answer that nobody waits for.
+struct Trap;
+
+impl Drop for Trap {
+    fn drop(&mut self) {
+        assert_ne!(std::thread::current().name(), Some("db-write"), "a trap");
+    }
+}
+
+#[tokio::test]
+async fn a55_a_writer_that_panics_between_acts_ends_the_process_and_hangs_nobody() {
+    let failures = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = std::sync::Arc::clone(&failures);
+    let db = open_reporting(Box::new(move |why| {
+        told.lock().unwrap().push(why.to_owned());
+    }));
+    let (go, wait) = std::sync::mpsc::channel();
+    let act = db.write(move |tx| {
+        wait.recv().unwrap();
+        store(tx, "a")?;
+        Ok(Trap)
+    });
+    // In the queue, and given up.
+    tokio::select! {
+        biased;
+        _ = act => panic!("nobody let it go"),
+        () = std::future::ready(()) => {}
+    }
+    let behind = db.write(|tx| store(tx, "b"));
+    go.send(()).unwrap();
+    assert!(behind.await.is_err());
+    assert!(db.probe().await.is_err());
+    assert_eq!(
+        *failures.lock().unwrap(),
+        ["the database failed: the writer panicked"]
+    );
+    db.close().await;
 }

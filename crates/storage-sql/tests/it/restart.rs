@@ -105,3 +105,35 @@ async fn a_write_from_elsewhere_ends_the_process() {
     assert!(!failures.lock().unwrap().is_empty());
     db.close().await;
 }
+
+#[tokio::test]
+async fn nothing_is_acknowledged_that_went_into_a_file_that_is_no_longer_there() {
+    for gone in ["", "-wal"] {
+        let place = Place::on_sqlite();
+        let failures = std::sync::Arc::default();
+        let (db, _) = place.open_reporting(SERVER, &failures).unwrap();
+        db.probe().await.unwrap();
+        let file = format!("{}{gone}", place.file());
+        std::fs::rename(&file, format!("{file}.aside")).unwrap();
+        assert!(db.probe().await.is_err(), "{file}");
+        assert!(db.probe().await.is_err(), "{file}");
+        let why = failures.lock().unwrap().concat();
+        assert!(why.contains("removed or replaced"), "{why}");
+        db.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_backup_put_back_under_a_running_server_ends_the_process() {
+    let place = Place::on_sqlite();
+    let path = place.file();
+    let failures = std::sync::Arc::default();
+    let (db, _) = place.open_reporting(SERVER, &failures).unwrap();
+    db.probe().await.unwrap();
+    let backup = format!("{path}.backup");
+    std::fs::copy(path, &backup).unwrap();
+    std::fs::rename(&backup, path).unwrap();
+    assert!(db.probe().await.is_err());
+    assert!(!failures.lock().unwrap().is_empty());
+    db.close().await;
+}
