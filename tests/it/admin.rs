@@ -1,6 +1,6 @@
 //! What an operator types while the server runs, and while it does not.
 
-use std::process::Output;
+use std::{fs, process::Output};
 
 use greenroom_tests::{Client, PASSWORD, TestServer};
 use serde_json::{Value, json};
@@ -216,6 +216,39 @@ async fn the_database_can_be_looked_at_under_a_running_server() {
     for command in ["migrate", "check"] {
         done(&server.run(&["db", command], ""));
     }
+}
+
+#[tokio::test]
+async fn the_database_and_the_signing_key_are_all_that_a_backup_needs() {
+    let server = TestServer::start().await;
+    if server.is_on_postgres() {
+        // There the database is its own tools' to copy.
+        return;
+    }
+    let alice = server.register("alice").await;
+    let room = alice.create_room(json!({})).await;
+    alice.send_text(&room, "one", "before the backup").await;
+    let since = alice.now().await;
+    server.stop().await;
+
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["greenroom.db", "signing.key"] {
+        fs::copy(server.data_dir().join(file), folder.path().join(file)).unwrap();
+    }
+    let restored = TestServer::builder().data_dir(folder.path()).start().await;
+    done(&restored.run(&["db", "check"], ""));
+    let alice = restored.login(alice.localpart()).await;
+    assert_eq!(
+        alice.messages(&room, "dir=b&limit=1").await["chunk"][0]["content"]["body"],
+        "before the backup"
+    );
+    // What the client had is where it goes on.
+    alice.send_text(&room, "two", "after it").await;
+    let news = alice.sync_since(&since).await;
+    assert_eq!(
+        news["rooms"]["join"][&room]["timeline"]["events"][0]["content"]["body"],
+        "after it"
+    );
 }
 
 #[tokio::test]

@@ -97,3 +97,44 @@ fn the_page_names_every_setting_by_its_key_its_variable_and_its_flag() {
         }
     }
 }
+
+/// The words of a text that name a variable of ours.
+fn variables(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_uppercase() && c != '_')
+        .filter_map(|word| word.strip_prefix("GREENROOM_"))
+}
+
+#[test]
+fn what_the_operator_copies_sets_what_there_is() {
+    for name in [
+        "../Dockerfile",
+        "../docker-compose.yml",
+        "operating.md",
+        "configuration.md",
+    ] {
+        let text = read(name);
+        // The port is the compose file's own; the file is named by a variable, but no setting.
+        let others = ["PORT", "CONFIG", ""];
+        for variable in variables(&text).filter(|variable| !others.contains(variable)) {
+            let known = settings::SETTINGS
+                .iter()
+                .any(|setting| setting.env == variable);
+            assert!(
+                known || variable.starts_with("RATE_LIMITS_ACT_WHOSE_"),
+                "{name}: GREENROOM_{variable}"
+            );
+        }
+    }
+
+    // Each file of settings, as it stands, is read without a complaint.
+    for name in ["operating.md", "configuration.md"] {
+        let page = read(name);
+        for part in page.split("```toml\n").skip(1) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("greenroom.toml");
+            fs::write(&path, part.split("```").next().unwrap()).unwrap();
+            let loaded = load(Some(&path));
+            assert!(loaded.warnings.is_empty(), "{name}: {:?}", loaded.warnings);
+        }
+    }
+}
