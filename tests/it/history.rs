@@ -617,6 +617,28 @@ async fn what_all_the_world_may_read_a_stranger_reads() {
 }
 
 #[tokio::test]
+async fn who_has_forgotten_a_room_reads_of_it_what_a_stranger_does() {
+    let server = shared_server().await;
+    let (alice, bob, room) = shared_room(&server, json!({})).await;
+    let before = say(&alice, &room, &["before"]).await.remove(0);
+    let content = json!({"history_visibility": "world_readable"});
+    alice
+        .send_state(&room, "m.room.history_visibility", "", content)
+        .await;
+    say(&alice, &room, &["open"]).await;
+    bob.post(&in_room(&room, "leave"), json!({}))
+        .await
+        .expect_ok();
+    assert_eq!(texts(&timeline(&bob, &room).await), ["before", "open"]);
+    bob.post(&in_room(&room, "forget"), json!({}))
+        .await
+        .expect_ok();
+    assert_eq!(texts(&timeline(&bob, &room).await), ["open"]);
+    let path = in_room(&room, &format!("event/{}", encode(&before)));
+    bob.get(&path).await.expect_error(404, "M_NOT_FOUND");
+}
+
+#[tokio::test]
 async fn history_is_the_same_after_a_restart() {
     let server = TestServer::start().await;
     let (alice, bob, room) = shared_room(&server, json!({"name": "Tea"})).await;

@@ -380,6 +380,7 @@ impl From<RoomError> for ApiError {
             RoomError::NotInRoom | RoomError::Forbidden(_) => Self::forbidden(sentence(&error)),
             RoomError::NoSuchRoom
             | RoomError::NoSuchEvent
+            | RoomError::NoSuchState
             | RoomError::NoSuchAlias
             | RoomError::NoSuchUser(_)
             | RoomError::NotLocal(_) => Self::not_found(sentence(&error)),
@@ -507,6 +508,7 @@ mod tests {
             (RoomError::Forbidden("x".to_owned()), "403 M_FORBIDDEN"),
             (RoomError::NoSuchRoom, "404 M_NOT_FOUND"),
             (RoomError::NoSuchEvent, "404 M_NOT_FOUND"),
+            (RoomError::NoSuchState, "404 M_NOT_FOUND"),
             (RoomError::NoSuchAlias, "404 M_NOT_FOUND"),
             (
                 RoomError::NoSuchUser(owned_user_id!("@a:b")),

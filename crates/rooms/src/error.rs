@@ -15,6 +15,9 @@ pub enum RoomError {
     /// There is no such event, or none that the requester may see.
     #[error("there is no such event")]
     NoSuchEvent,
+    /// The room has nothing in this place of its state.
+    #[error("the room has no state with this type and key")]
+    NoSuchState,
     /// There is no such room alias.
     #[error("there is no room with this alias")]
     NoSuchAlias,

@@ -45,7 +45,7 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// [`RoomError::NotInRoom`], [`RoomError::NoSuchEvent`] if the place is empty.
+    /// [`RoomError::NotInRoom`], [`RoomError::NoSuchState`] if the place is empty.
     pub async fn state_event(
         &self,
         room_id: &RoomId,
@@ -63,7 +63,7 @@ impl Rooms {
         let mut views = self
             .render(reader, &access.history, &state, Format::CLIENT)
             .await?;
-        views.pop().ok_or(RoomError::NoSuchEvent)
+        views.pop().ok_or(RoomError::NoSuchState)
     }
 
     /// The content of the event in one place of a room's state.
@@ -85,7 +85,7 @@ impl Rooms {
             .state
             .state_entries_at(room_id, access.state_upto, vec![key])
             .await?;
-        let event = state.first().ok_or(RoomError::NoSuchEvent)?;
+        let event = state.first().ok_or(RoomError::NoSuchState)?;
         Ok(ClientEvent::new(event)?.content().to_owned())
     }
 

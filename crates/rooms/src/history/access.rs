@@ -52,9 +52,11 @@ impl Rooms {
             (Some(standing), _) if standing.membership == MembershipState::Join => Some(now),
             // They are leaving at this moment.
             _ if history.membership_at(now) == &MembershipState::Join => Some(now),
+            (Some(standing), _) if standing.forgotten => None,
+            // They are leaving at this moment.
+            _ if history.membership_at(now) == &MembershipState::Join => Some(now),
             // Whatever became of them since: what they may know ends where they were last joined.
-            (Some(standing), departed) if !standing.forgotten => departed,
-            _ => None,
+            (_, departed) => departed,
         };
         Ok(Access {
             now,
