@@ -42,14 +42,16 @@ impl AuthService {
     /// # Errors
     ///
     /// [`AuthError::RegistrationClosed`]; [`AuthError::UsernameInvalid`],
-    /// [`AuthError::UsernameReserved`] and [`AuthError::UsernameTaken`], before anything has to be
-    /// proven; [`AuthError::Uia`] with what has to be; [`AuthError::Busy`]; the database's failure.
+    /// [`AuthError::UsernameReserved`], [`AuthError::UsernameTaken`] and
+    /// [`AuthError::DeviceIdInvalid`], before anything has to be proven; [`AuthError::Uia`] with what has to be; [`AuthError::Busy`]; the database's failure.
     pub async fn register(&self, request: RegisterRequest) -> Result<Registered, AuthError> {
         let flows = self.registration_flows()?;
         let user_id = match &request.username {
             Some(username) => Some(self.available_user_id(username).await?),
             None => None,
         };
+        // Before anything has to be proven, too: a session that was completed for it would be lost.
+        request.device.check()?;
         // Clients ask for the flows before the user has filled in the form, so the session is not
         // bound to the body. Nothing is lost: whoever registers can choose the body anyhow.
         let act = UiaAct {

@@ -50,6 +50,16 @@ pub struct DeviceRequest {
     pub refresh_token: bool,
 }
 
+impl DeviceRequest {
+    /// Whether there can be such a device.
+    pub(crate) fn check(&self) -> Result<(), AuthError> {
+        match &self.device_id {
+            Some(device_id) if !is_device_id(device_id) => Err(AuthError::DeviceIdInvalid),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 /// A session that was made: what the client is told.
 #[derive(Clone, Debug)]
 pub struct LoggedIn {
@@ -129,9 +139,9 @@ impl AuthService {
         user_id: OwnedUserId,
         device: DeviceRequest,
     ) -> Result<PreparedSession, AuthError> {
+        device.check()?;
         let device_id = match device.device_id {
-            Some(device_id) if is_device_id(&device_id) => device_id,
-            Some(_) => return Err(AuthError::DeviceIdInvalid),
+            Some(device_id) => device_id,
             None => random_device_id()?,
         };
         let display_name = device

@@ -72,6 +72,25 @@ async fn who_gives_no_name_gets_one_and_who_gives_no_password_cannot_use_one() {
 }
 
 #[tokio::test]
+async fn a_device_id_that_cannot_be_is_refused_before_anything_is_proven() {
+    let server = shared_server().await;
+    let anyone = server.anonymous();
+    let challenge = challenge_of(anyone.post("register", json!({})).await);
+    let auth = json!({"type": "m.login.dummy", "session": challenge["session"]});
+    for device_id in ["", "a\nb", &"x".repeat(256)] {
+        let request = json!({"device_id": device_id});
+        let answer = anyone.post("register", request).await;
+        answer.expect_error(400, "M_INVALID_PARAM");
+        let request = json!({"device_id": device_id, "auth": auth});
+        let answer = anyone.post("register", request).await;
+        answer.expect_error(400, "M_INVALID_PARAM");
+    }
+    // The session is as good as before.
+    let request = json!({"device_id": "x".repeat(255), "auth": auth});
+    anyone.post("register", request).await.expect_ok();
+}
+
+#[tokio::test]
 async fn b58_a_registration_may_inhibit_the_login() {
     let server = shared_server().await;
     let anyone = server.anonymous();

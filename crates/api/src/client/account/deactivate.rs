@@ -24,7 +24,8 @@ pub trait DeactivationHook: Send + Sync {
 }
 
 // `id_server` is accepted and not needed: this server has no third-party identifiers to unbind.
-// `erase` is accepted too: profile and account data go in any case.
+// `erase` is accepted too: profile and account data go in any case. Events are served as they were
+// to who joins later as well, which the README says.
 #[derive(Deserialize)]
 pub(super) struct Body {
     #[serde(default)]
