@@ -3,6 +3,7 @@
 mod discovery;
 mod login;
 mod registration;
+mod secrets;
 mod sessions;
 mod uia;
 

@@ -154,9 +154,9 @@ fn a_handler_sees_the_raw_filter_over_http_and_tls() {
     running.stop();
 }
 
-/// A58 in the list of cases: what a proxy and we could cut in two different ways gets one 400 and a closed connection.
+/// What a proxy and we could cut in two different ways gets one 400 and a closed connection.
 #[test]
-fn requests_that_could_be_cut_in_two_ways_are_refused_and_the_connection_closed() {
+fn a58_requests_that_could_be_cut_in_two_ways_are_refused_and_the_connection_closed() {
     let running = start(Patience::default());
     let hidden = "GET /x?hidden HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for (case, head) in [
@@ -250,9 +250,9 @@ fn a_head_that_is_too_long_is_an_answer_of_its_own() {
     running.stop();
 }
 
-/// B46: whoever sends half a request and goes silent is cut off, in the first request of a connection and in the next.
+/// Whoever sends half a request and goes silent is cut off, in the first request of a connection and in the next.
 #[test]
-fn a_client_that_stops_in_a_request_is_cut_off() {
+fn b46_a_client_that_stops_in_a_request_is_cut_off() {
     // actix reads a clock for its own limit that is up to half a second behind.
     let patience = Patience {
         head: Duration::from_secs(2),
@@ -320,9 +320,9 @@ impl MessageBody for Endless {
     }
 }
 
-/// B46: whoever reads nothing of an answer does not keep it in memory for longer than a while.
+/// Whoever reads nothing of an answer does not keep it in memory for longer than a while.
 #[test]
-fn a_client_that_does_not_read_its_answer_is_cut_off() {
+fn b46_a_client_that_does_not_read_its_answer_is_cut_off() {
     let listeners = Listeners {
         plain: vec![TcpListener::bind("127.0.0.1:0").unwrap()],
         tls: Vec::new(),
@@ -378,9 +378,9 @@ fn parked_requests_are_answered_when_the_server_stops() {
     assert!(StdTcpStream::connect(address).is_err());
 }
 
-/// B45: a parked request whose client has gone need not stay parked, over HTTP and TLS.
+/// A parked request whose client has gone need not stay parked, over HTTP and TLS.
 #[test]
-fn a_handler_learns_that_its_client_has_gone() {
+fn b45_a_handler_learns_that_its_client_has_gone() {
     let running = start(Patience::default());
     let parked = b"GET /parked HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut plain = StdTcpStream::connect(running.plain).unwrap();

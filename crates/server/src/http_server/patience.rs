@@ -24,18 +24,22 @@ pub(crate) struct Patience {
     pub(crate) body: Duration,
     /// See `body`.
     pub(crate) body_bytes: usize,
-    /// How long a client may take no byte of an answer.
+    /// In each such span of waiting for the client to read an answer, at least `write_bytes` must go.
     pub(crate) write: Duration,
+    /// See `write`.
+    pub(crate) write_bytes: usize,
 }
 
 impl Default for Patience {
-    /// 10 s for a head; 4 KiB per 30 s of a body, half of what GPRS carries; 60 s for the next bytes of an answer.
+    /// 10 s for a head; 4 KiB per 30 s of a body, half of what GPRS carries; 16 KiB per 60 s of an answer, of which the kernel
+    /// takes the next bytes only when much of what it holds is read.
     fn default() -> Self {
         Self {
             head: Duration::from_secs(10),
             body: Duration::from_secs(30),
             body_bytes: 4096,
             write: Duration::from_mins(1),
+            write_bytes: 16 * 1024,
         }
     }
 }
@@ -95,29 +99,66 @@ impl ReadWait {
     }
 }
 
-/// Waiting for the other side to read.
+/// Waiting for the other side to read. There is a timer only from where a write had to wait until everything is written.
 #[derive(Debug, Default)]
-pub(super) struct WriteWait(Option<Pin<Box<Sleep>>>);
+pub(super) struct WriteWait {
+    timer: Option<Pin<Box<Sleep>>>,
+    bytes: usize,
+}
 
 impl WriteWait {
-    /// Lets what an attempt to write has answered pass, unless it has been 'not yet' for too long.
-    pub(super) fn check<T>(
+    /// Lets what an attempt to write has answered pass, unless it has been 'not yet' too often for what was taken meanwhile.
+    pub(super) fn written(
         &mut self,
         cx: &mut Context<'_>,
-        attempt: Poll<io::Result<T>>,
+        attempt: Poll<io::Result<usize>>,
         limits: &Patience,
-    ) -> Poll<io::Result<T>> {
+    ) -> Poll<io::Result<usize>> {
+        match attempt {
+            Poll::Ready(Ok(bytes)) => {
+                if self.timer.is_some() {
+                    self.bytes = self.bytes.saturating_add(bytes);
+                }
+                attempt
+            }
+            Poll::Ready(Err(_)) => attempt,
+            Poll::Pending => self.poll(cx, limits).map(Err),
+        }
+    }
+
+    /// The same for an attempt to bring everything out that was written.
+    pub(super) fn flushed(
+        &mut self,
+        cx: &mut Context<'_>,
+        attempt: Poll<io::Result<()>>,
+        limits: &Patience,
+    ) -> Poll<io::Result<()>> {
         if attempt.is_ready() {
-            self.0 = None;
+            *self = Self::default();
             return attempt;
         }
-        let timer = self.0.get_or_insert_with(|| Box::pin(sleep(limits.write)));
-        if timer.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
+        self.poll(cx, limits).map(Err)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, limits: &Patience) -> Poll<io::Error> {
+        loop {
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep(limits.write)));
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if self.bytes < limits.write_bytes {
+                return Poll::Ready(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the client is too slow to read its answer",
+                ));
+            }
+            *self = Self::default();
         }
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the client does not read its answer",
-        )))
     }
 }
+
+#[cfg(test)]
+#[path = "patience_tests.rs"]
+mod tests;

@@ -179,7 +179,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for QuoteAdapter<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let attempt = Pin::new(&mut this.io).poll_write(cx, bytes);
-        this.write_wait.check(cx, attempt, &this.limits)
+        this.write_wait.written(cx, attempt, &this.limits)
     }
 
     fn poll_write_vectored(
@@ -189,7 +189,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for QuoteAdapter<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let attempt = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
-        this.write_wait.check(cx, attempt, &this.limits)
+        this.write_wait.written(cx, attempt, &this.limits)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -200,13 +200,13 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for QuoteAdapter<T> {
         let this = self.get_mut();
         // TLS keeps what it has taken until the socket takes it: waiting for that is waiting for the reader too.
         let attempt = Pin::new(&mut this.io).poll_flush(cx);
-        this.write_wait.check(cx, attempt, &this.limits)
+        this.write_wait.flushed(cx, attempt, &this.limits)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let attempt = Pin::new(&mut this.io).poll_shutdown(cx);
-        this.write_wait.check(cx, attempt, &this.limits)
+        this.write_wait.flushed(cx, attempt, &this.limits)
     }
 }
 
