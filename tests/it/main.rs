@@ -14,6 +14,7 @@ mod directory;
 mod endpoints;
 mod ephemeral;
 mod history;
+mod identifiers;
 mod membership;
 mod rooms;
 mod server;

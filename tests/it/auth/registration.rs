@@ -313,6 +313,31 @@ async fn b57_a_token_can_be_asked_about() {
 }
 
 #[tokio::test]
+async fn b57_who_guesses_tokens_is_slowed_down() {
+    let config = "[rate_limits.registration]\naddress = { burst = 3, per_second = 0.001 }\n";
+    let server = TestServer::builder()
+        .flag("--registration", "token")
+        .flag("--rate-limits", "on")
+        .config(config)
+        .start()
+        .await;
+    let anyone = server.anonymous().over("v1");
+    let guess = "register/m.login.registration_token/validity?token=guess";
+    for _ in 0..3 {
+        let answer = anyone.get(guess).await.expect_ok();
+        assert_eq!(answer, json!({"valid": false}));
+    }
+    let limited = anyone.get(guess).await;
+    assert!(limited.header("retry-after").parse::<u64>().is_ok());
+    limited.expect_error(429, "M_LIMIT_EXCEEDED");
+    // Nor is there another way to ask.
+    let auth = json!({"type": "m.login.registration_token", "token": "guess"});
+    let request = json!({"username": "x", "auth": auth});
+    let limited = server.anonymous().post("register", request).await;
+    limited.expect_error(429, "M_LIMIT_EXCEEDED");
+}
+
+#[tokio::test]
 async fn a66_the_fallback_page_takes_a_token_and_shows_nothing_of_the_query() {
     let server = TestServer::builder()
         .flag("--registration", "token")

@@ -1,6 +1,6 @@
 //! A retry is the same act: case B56.
 
-use greenroom_tests::{Client, TestServer, encode, shared_server};
+use greenroom_tests::{Client, PASSWORD, TestServer, encode, shared_server};
 use serde_json::{Value, json};
 
 use super::{in_room, shared_room, text, texts, timeline};
@@ -67,6 +67,24 @@ async fn b56_another_device_means_another_act() {
     assert_eq!(seen["unsigned"]["transaction_id"], "t1");
     let seen = laptop.get(&path).await.expect_ok();
     assert_eq!(seen["unsigned"].get("transaction_id"), None);
+}
+
+#[tokio::test]
+async fn b56_a_retry_with_a_refreshed_token_is_the_same_act() {
+    let server = shared_server().await;
+    let (alice, _, room) = shared_room(&server, json!({})).await;
+    let login = json!({
+        "type": "m.login.password", "user": alice.user_id, "password": PASSWORD, "refresh_token": true,
+    });
+    let anyone = server.anonymous();
+    let session = anyone.post("login", login).await.expect_ok();
+    let mut phone = anyone.clone().with_session(&session);
+    let first = phone.send_text(&room, "t1", "hello").await;
+    let refresh = json!({"refresh_token": session["refresh_token"]});
+    let fresh = anyone.post("refresh", refresh).await.expect_ok();
+    phone.token = fresh["access_token"].as_str().map(str::to_owned);
+    assert_eq!(phone.send_text(&room, "t1", "hello").await, first);
+    assert_eq!(texts(&timeline(&alice, &room).await), ["hello"]);
 }
 
 #[tokio::test]

@@ -132,11 +132,11 @@ async fn b46_a_head_has_an_end_however_steadily_it_comes() {
 async fn b46_a_body_comes_at_some_speed_or_not_at_all() {
     // So much that no trickle is enough.
     let mut strict = limits(usize::MAX);
-    strict.head = Duration::from_secs(60);
+    strict.head = Duration::from_mins(1);
     let slow = read_to_the_end(Trickle::behind(BODY, strict));
     assert_eq!(ended(slow).await, io::ErrorKind::TimedOut);
     let mut lenient = limits(1);
-    lenient.head = Duration::from_secs(60);
+    lenient.head = Duration::from_mins(1);
     let steady = read_to_the_end(Trickle::behind(BODY, lenient));
     assert!(timeout(LONG, steady).await.is_err(), "a slow body is cut");
 }
