@@ -220,3 +220,24 @@ async fn state_that_a_filter_takes_out_of_the_timeline_comes_as_state() {
     assert_eq!(ids(timeline)[0], first[0]);
     assert_eq!(timeline["limited"], Value::Bool(false));
 }
+
+#[tokio::test]
+async fn a_gap_is_filled_from_the_token_before_it_to_the_one_after() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_public_room().await;
+    let before = alice.now().await;
+    let sent = says(&alice, &room, &["7", "8", "9", "10"]).await;
+    let filter = json!({"room": {"timeline": {"limit": 3}}});
+    let answer = filtered(&alice, &filter, &since(&before)).await;
+    let timeline = &joined(&answer, &room)["timeline"];
+    assert_eq!(ids(timeline), sent[1..], "{timeline}");
+    let after = timeline["prev_batch"].as_str().unwrap();
+    for (direction, from, to) in [("f", &*before, after), ("b", after, &*before)] {
+        let query = format!("dir={direction}&from={}&to={}", encode(from), encode(to));
+        let page = alice.messages(&room, &query).await;
+        let gap: Vec<&Value> = page["chunk"].as_array().unwrap().iter().collect();
+        assert_eq!(gap.len(), 1, "{page}");
+        assert_eq!(gap[0]["event_id"], sent[0], "{page}");
+    }
+}

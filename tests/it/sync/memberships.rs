@@ -285,3 +285,73 @@ async fn a_knock_is_seen_and_so_is_its_answer() {
     assert!(answer["rooms"]["invite"][&room].is_object(), "{answer}");
     assert!(answer["rooms"]["knock"].is_null(), "{answer}");
 }
+
+#[tokio::test]
+async fn of_several_changes_between_two_answers_the_last_one_counts() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let room = alice.create_room(json!({"name": "Room"})).await;
+    let where_is_it = |answer: &serde_json::Value| -> Vec<String> {
+        let sections = answer["rooms"].as_object().into_iter().flatten();
+        let with_it = sections.filter(|(_, rooms)| rooms.get(&room).is_some());
+        with_it.map(|(section, _)| section.clone()).collect()
+    };
+    let at_first = bob.now().await;
+    alice.invite(&room, &bob).await;
+    let invited = bob.now().await;
+    // An invite that was taken back before anybody saw it.
+    does_to(&alice, &room, "kick", &bob).await;
+    let answer = bob.sync(&since(&at_first)).await;
+    assert!(joined(&answer, &room).is_null(), "{answer}");
+    assert!(answer["rooms"]["invite"].is_null(), "{answer}");
+    let answer = bob.sync(&since(&invited)).await;
+    assert_eq!(where_is_it(&answer), ["leave"], "{answer}");
+    alice.invite(&room, &bob).await;
+    bob.join(&room).await;
+    let in_it = bob.now().await;
+    // Out, and invited once more.
+    does_to(&alice, &room, "kick", &bob).await;
+    let out = next(&bob.sync(&since(&in_it)).await);
+    alice.invite(&room, &bob).await;
+    for token in [&in_it, &out] {
+        let answer = bob.sync(&since(token)).await;
+        assert_eq!(where_is_it(&answer), ["invite"], "{answer}");
+        let state = &answer["rooms"]["invite"][&room]["invite_state"];
+        assert!(in_place(state, "m.room.create", "").is_some(), "{answer}");
+        let own = in_place(state, "m.room.member", &bob.user_id).unwrap();
+        assert_eq!(own["content"]["membership"], "invite", "{answer}");
+    }
+    let again = bob.now().await;
+    does_to(&alice, &room, "ban", &bob).await;
+    for token in [&again, &in_it] {
+        let answer = bob.sync(&since(token)).await;
+        assert_eq!(where_is_it(&answer), ["leave"], "{answer}");
+        let timeline = &answer["rooms"]["leave"][&room]["timeline"];
+        let last = events(timeline).last().unwrap();
+        assert_eq!(last["content"]["membership"], "ban", "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_knock_that_is_taken_back_is_gone() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let rules = json!([{"type": "m.room.join_rules", "content": {"join_rule": "knock"}}]);
+    let room = alice.create_room(json!({"initial_state": rules})).await;
+    bob.post(&format!("knock/{}", encode(&room)), json!({}))
+        .await
+        .expect_ok();
+    let initial = bob.sync("").await;
+    let state = &initial["rooms"]["knock"][&room]["knock_state"];
+    assert!(in_place(state, "m.room.create", "").is_some(), "{initial}");
+    does(&bob, &room, "leave").await;
+    let answer = bob.sync(&since(&next(&initial))).await;
+    assert!(answer["rooms"]["leave"][&room].is_object(), "{answer}");
+    assert!(answer["rooms"]["knock"].is_null(), "{answer}");
+    let left = &answer["rooms"]["leave"][&room];
+    assert!(events(&left["state"]).is_empty(), "{left}");
+    let initial = bob.sync("").await;
+    assert!(initial["rooms"].is_null(), "{initial}");
+}
