@@ -1,5 +1,5 @@
-//! A wish that panics harms nobody else's: not the appends of its room that are in flight, whose
-//! callers would ask again for what is being committed, and not the other rooms of its arbiter.
+//! A wish that panics harms nobody else's: neither what its room has accepted nor the other rooms
+//! of its arbiter.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -8,9 +8,8 @@ use std::{
 };
 
 use actix::{Actor, ActorFuture, fut};
-use ruma::OwnedEventId;
 
-use super::{Reply, RoomActor};
+use super::{Accepted, Reply, RoomActor};
 use crate::RoomError;
 
 struct Contained(Reply);
@@ -36,7 +35,7 @@ impl RoomActor {
 }
 
 impl ActorFuture<RoomActor> for Contained {
-    type Output = Result<OwnedEventId, RoomError>;
+    type Output = Result<Accepted, RoomError>;
 
     fn poll(
         mut self: Pin<&mut Self>,

@@ -15,9 +15,8 @@ use std::{
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture, fut,
 };
-use futures_util::FutureExt;
 use greenroom_events::{EventSigner, Pdu, RoomVersion};
-use greenroom_model::{Clock, StateKey};
+use greenroom_model::{Clock, StateKey, TransactionKey};
 use greenroom_storage::{RoomStore, StorageError};
 use ruma::{OwnedEventId, OwnedRoomId};
 
@@ -62,10 +61,27 @@ impl Default for Idle {
     }
 }
 
-/// Append what somebody wishes, if the room allows it. Resolves after the commit.
+/// Append what somebody wishes, if the room allows it. Resolves when the append is in the writer's
+/// queue: who wished waits for the commit without the actor, which has no part in it.
 #[derive(Message)]
-#[rtype(result = "Result<OwnedEventId, RoomError>")]
+#[rtype(result = "Result<Accepted, RoomError>")]
 pub(crate) struct Propose(pub(crate) Arc<Wish>);
+
+/// A wish that the room allows.
+pub(crate) enum Accepted {
+    /// There is nothing to append: the event is there.
+    Done(OwnedEventId),
+    /// Its append is on the way.
+    InFlight(InFlight),
+}
+
+/// An append has failed. Who waited for it says so; if nobody did, the next to be refused for it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Failed {
+    pub(crate) generation: u64,
+    pub(crate) transaction: Option<TransactionKey>,
+}
 
 /// Builds, authorizes and appends events for one room, one at a time.
 ///
@@ -81,7 +97,6 @@ pub(crate) struct RoomActor {
     /// How many heads were dropped. What was read for an earlier one is not taken in.
     dropped: u64,
     recent: Recent,
-    in_flight: usize,
     last_wish: Instant,
 }
 
@@ -92,7 +107,7 @@ struct Loaded {
     found: Vec<Pdu>,
 }
 
-type Reply = fut::LocalBoxActorFuture<RoomActor, Result<OwnedEventId, RoomError>>;
+type Reply = fut::LocalBoxActorFuture<RoomActor, Result<Accepted, RoomError>>;
 
 impl RoomActor {
     pub(crate) fn new(room_id: OwnedRoomId, tools: Arc<Tools>, places: Places) -> Self {
@@ -103,7 +118,6 @@ impl RoomActor {
             head: None,
             dropped: 0,
             recent: Recent::default(),
-            in_flight: 0,
             last_wish: Instant::now(),
         }
     }
@@ -114,7 +128,7 @@ impl RoomActor {
             .as_ref()
             .and_then(|used| self.recent.get(used.key))
         {
-            return Box::pin(same.into_actor(self));
+            return Box::pin(fut::ok(Accepted::InFlight(same)));
         }
         let step = match &mut self.head {
             None => Ok(Step::Load(Vec::new())),
@@ -122,38 +136,24 @@ impl RoomActor {
         };
         match step {
             Err(refused) => Box::pin(fut::err(refused)),
-            Ok(Step::Nothing(event_id)) => Box::pin(fut::ok(event_id)),
-            Ok(Step::Append(append)) => self.append(*append, &wish),
+            Ok(Step::Nothing(event_id)) => Box::pin(fut::ok(Accepted::Done(event_id))),
+            Ok(Step::Append(append)) => {
+                let in_flight = self.append(*append, &wish);
+                Box::pin(fut::ok(Accepted::InFlight(in_flight)))
+            }
             Ok(Step::Load(keys)) => self.load_then_propose(keys, wish, rounds),
         }
     }
 
     /// Hands an append to the writer, before anything is awaited: appends reach it in the order
     /// in which the head moved.
-    fn append(&mut self, append: greenroom_storage::Append, wish: &Wish) -> Reply {
+    fn append(&mut self, append: greenroom_storage::Append, wish: &Wish) -> InFlight {
         let (generation, event_id) = (append.generation, append.event_id.clone());
-        let committed = self.tools.store.append(append);
-        let answer: InFlight = async move {
-            committed.await.map_err(RoomError::from)?;
-            Ok(event_id)
+        let in_flight = InFlight::new(generation, event_id, self.tools.store.append(append));
+        if let Some(used) = &wish.transaction {
+            self.recent.insert(used.key, in_flight.clone());
         }
-        .boxed()
-        .shared();
-        let key = wish.transaction.as_ref().map(|used| used.key);
-        if let Some(key) = key {
-            self.recent.insert(key, answer.clone());
-        }
-        self.in_flight += 1;
-        Box::pin(answer.into_actor(self).map(move |outcome, actor, _| {
-            actor.in_flight = actor.in_flight.saturating_sub(1);
-            if outcome.is_err() {
-                if let Some(key) = key {
-                    actor.recent.remove(key);
-                }
-                actor.head_failed(generation);
-            }
-            outcome
-        }))
+        in_flight
     }
 
     /// Forgets a head that an append of its generation has proven wrong.
@@ -209,6 +209,17 @@ impl RoomActor {
                     }
                     Box::pin(fut::err(error)) as Reply
                 }
+            }
+        }))
+    }
+
+    /// Ends once nothing is in flight: a successor reads the head from the database.
+    fn settle_then_stop(&self, after: Duration) -> fut::LocalBoxActorFuture<Self, ()> {
+        let tools = Arc::clone(&self.tools);
+        let settled = async move { tools.store.settle().await };
+        Box::pin(settled.into_actor(self).map(move |settled, actor, ctx| {
+            if settled.is_ok() && actor.last_wish.elapsed() >= after {
+                ctx.stop();
             }
         }))
     }
@@ -270,8 +281,13 @@ impl Actor for RoomActor {
         metrics::gauge!("greenroom_room_actors").increment(1.0);
         let Idle { check, after } = self.tools.idle;
         ctx.run_interval(check, move |actor, ctx| {
-            if actor.in_flight == 0 && actor.last_wish.elapsed() >= after {
+            if actor.last_wish.elapsed() < after {
+                return;
+            }
+            if actor.head.is_none() && actor.dropped == 0 {
                 ctx.stop();
+            } else {
+                ctx.spawn(actor.settle_then_stop(after));
             }
         });
     }
@@ -290,10 +306,21 @@ impl Drop for RoomActor {
 }
 
 impl Handler<Propose> for RoomActor {
-    type Result = actix::ResponseActFuture<Self, Result<OwnedEventId, RoomError>>;
+    type Result = actix::ResponseActFuture<Self, Result<Accepted, RoomError>>;
 
     fn handle(&mut self, Propose(wish): Propose, _: &mut Self::Context) -> Self::Result {
         self.last_wish = Instant::now();
         self.contained(|actor| actor.propose(wish, LOAD_ROUNDS))
+    }
+}
+
+impl Handler<Failed> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, failed: Failed, _: &mut Self::Context) {
+        if let Some(key) = failed.transaction {
+            self.recent.remove_failed(key, failed.generation);
+        }
+        self.head_failed(failed.generation);
     }
 }

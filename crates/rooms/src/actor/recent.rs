@@ -3,10 +3,17 @@
 //! The database refuses a transaction ID that was used before, at any time. This memory only
 //! keeps the usual retry, moments after the first try, from having to fail there first.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    panic::AssertUnwindSafe,
+};
 
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
 use greenroom_model::TransactionKey;
+use greenroom_storage::Committed;
 use ruma::OwnedEventId;
 
 use crate::RoomError;
@@ -15,43 +22,72 @@ use crate::RoomError;
 const REMEMBERED: usize = 512;
 
 /// An append on its way, or done: everyone who asks gets the same answer.
-pub(crate) type InFlight = Shared<BoxFuture<'static, Result<OwnedEventId, RoomError>>>;
+#[derive(Clone)]
+pub(crate) struct InFlight {
+    /// The generation of the head it was built on.
+    pub(crate) generation: u64,
+    /// Resolves after the commit.
+    pub(crate) outcome: Shared<BoxFuture<'static, Result<OwnedEventId, RoomError>>>,
+}
+
+impl InFlight {
+    /// An append that the writer was handed.
+    pub(crate) fn new(generation: u64, event_id: OwnedEventId, committed: Committed) -> Self {
+        // A panic would reach whoever asks for the answer first.
+        let outcome = AssertUnwindSafe(committed).catch_unwind().map(|outcome| {
+            outcome.map_or(Err(RoomError::Panicked), |committed| {
+                committed.map(|_| event_id).map_err(RoomError::from)
+            })
+        });
+        Self {
+            generation,
+            outcome: outcome.boxed().shared(),
+        }
+    }
+}
 
 /// Transactions by key, the oldest forgotten first.
 #[derive(Default)]
 pub(crate) struct Recent {
-    answers: HashMap<TransactionKey, InFlight>,
+    appends: HashMap<TransactionKey, InFlight>,
     order: VecDeque<TransactionKey>,
 }
 
 impl Recent {
     pub(crate) fn get(&self, key: TransactionKey) -> Option<InFlight> {
-        self.answers.get(&key).cloned()
+        self.appends.get(&key).cloned()
     }
 
-    pub(crate) fn insert(&mut self, key: TransactionKey, answer: InFlight) {
-        if self.answers.insert(key, answer).is_none() {
+    pub(crate) fn insert(&mut self, key: TransactionKey, append: InFlight) {
+        if self.appends.insert(key, append).is_none() {
             self.order.push_back(key);
         }
         while self.order.len() > REMEMBERED {
-            // One that is still in flight must stay, or its twin would be built as well.
             let Some(oldest) = self.order.pop_front() else {
                 break;
             };
+            // One that is still in flight must stay, or its twin would be built as well.
             if self
-                .answers
+                .appends
                 .get(&oldest)
-                .is_some_and(|answer| answer.peek().is_none())
+                .is_some_and(|append| append.outcome.clone().now_or_never().is_none())
             {
                 self.order.push_back(oldest);
                 break;
             }
-            self.answers.remove(&oldest);
+            self.appends.remove(&oldest);
         }
     }
 
-    pub(crate) fn remove(&mut self, key: TransactionKey) {
-        self.answers.remove(&key);
-        self.order.retain(|remembered| *remembered != key);
+    /// Forgets an append that failed, unless its transaction was tried again since.
+    pub(crate) fn remove_failed(&mut self, key: TransactionKey, generation: u64) {
+        if self
+            .appends
+            .get(&key)
+            .is_some_and(|append| append.generation == generation)
+        {
+            self.appends.remove(&key);
+            self.order.retain(|remembered| *remembered != key);
+        }
     }
 }

@@ -14,7 +14,7 @@ use dashmap::DashMap;
 use greenroom_storage::StorageError;
 use ruma::{OwnedEventId, OwnedRoomId, RoomId};
 
-use super::{Propose, RoomActor, Tools};
+use super::{Accepted, Failed, Propose, RoomActor, Tools};
 use crate::{RoomError, wish::Wish};
 
 /// How many requests may wait for one room before more are refused.
@@ -38,6 +38,29 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Resolves after the commit.
+    async fn propose(&self, wish: &Arc<Wish>) -> Result<OwnedEventId, RoomError> {
+        let accepted = match self.address.send(Propose(Arc::clone(wish))).await {
+            Ok(accepted) => accepted?,
+            Err(MailboxError::Closed | MailboxError::Timeout) => return Err(RoomError::Stopped),
+        };
+        let append = match accepted {
+            Accepted::Done(event_id) => return Ok(event_id),
+            Accepted::InFlight(append) => append,
+        };
+        let outcome = append.outcome.await;
+        if outcome.is_err() {
+            // Before whoever tries again asks again.
+            let failed = Failed {
+                generation: append.generation,
+                transaction: wish.transaction.as_ref().map(|used| used.key),
+            };
+            // One that has stopped has nothing to forget.
+            let _ = self.address.send(failed).await;
+        }
+        outcome
+    }
+
     /// Whether it is this actor's.
     pub(super) fn is(&self, actor: &Addr<RoomActor>) -> bool {
         self.address == *actor
@@ -97,10 +120,7 @@ impl Registry {
         for _ in 0..TRIES {
             let place = self.place(room_id).await?;
             let _waiting = Waiting::enter(&place.waiting)?;
-            outcome = match place.address.send(Propose(Arc::clone(&wish))).await {
-                Ok(outcome) => outcome,
-                Err(MailboxError::Closed | MailboxError::Timeout) => Err(RoomError::Stopped),
-            };
+            outcome = place.propose(&wish).await;
             if !matches!(
                 outcome,
                 Err(RoomError::Stopped | RoomError::Storage(StorageError::StaleHead))

@@ -33,7 +33,7 @@ enum Trap {
 /// Something in the writer's queue.
 struct Queued {
     append: Option<Append>,
-    answer: oneshot::Sender<()>,
+    answer: oneshot::Sender<Result<(), StorageError>>,
 }
 
 /// The write side of rooms in memory, whose commits can be held back.
@@ -73,7 +73,7 @@ impl Shelf {
         }
     }
 
-    fn queue(&self, append: Option<Append>) -> oneshot::Receiver<()> {
+    fn queue(&self, append: Option<Append>) -> oneshot::Receiver<Result<(), StorageError>> {
         let (answer, answered) = oneshot::channel();
         self.queue.lock().push_back(Queued { append, answer });
         if !*self.held.lock() {
@@ -84,15 +84,17 @@ impl Shelf {
 
     fn drain(&self) {
         for Queued { append, answer } in self.queue.lock().drain(..) {
-            if let Some(append) = append {
-                self.write(append);
-            }
-            let _ = answer.send(());
+            let _ = answer.send(append.map_or(Ok(()), |append| self.write(append)));
         }
     }
 
-    fn write(&self, append: Append) {
+    /// Refuses a transaction that was used before.
+    fn write(&self, append: Append) -> Result<(), StorageError> {
         let mut events = self.events.lock();
+        let used = append.transaction.as_ref().map(|(key, _, _)| *key);
+        if used.is_some() && events.iter().any(|(_, _, key)| *key == used) {
+            return Err(StorageError::Conflict);
+        }
         let position = StreamPosition(i64::try_from(events.len()).unwrap() + 1);
         let event = StoredEvent {
             position,
@@ -107,8 +109,8 @@ impl Shelf {
             replaces_state: append.replaces_state,
             transaction: None,
         };
-        let key = append.transaction.map(|(key, _, _)| key);
-        events.push((event, append.depth, key));
+        events.push((event, append.depth, used));
+        Ok(())
     }
 
     /// The bodies of the room's notes in order, each of which names the event before it.
@@ -142,7 +144,7 @@ impl RoomStore for Shelf {
             .lock()
             .take_if(|(room, at)| *room == room_id && *at == Trap::Answer);
         Box::pin(async move {
-            answered.await.unwrap();
+            answered.await.unwrap()?;
             assert!(trapped.is_none(), "as a test of the actors");
             Ok(Appended {
                 position: StreamPosition(1),
@@ -152,8 +154,7 @@ impl RoomStore for Shelf {
 
     async fn settle(&self) -> Result<(), StorageError> {
         self.settled.fetch_add(1, Ordering::AcqRel);
-        self.queue(None).await.unwrap();
-        Ok(())
+        self.queue(None).await.unwrap()
     }
 
     async fn room_head(&self, room_id: &RoomId) -> Result<Option<RoomHeadRow>, StorageError> {
@@ -285,7 +286,7 @@ impl Setup {
                 let Ok(Step::Append(append)) = step else {
                     panic!("the room cannot be made");
                 };
-                shelf.write(*append);
+                shelf.write(*append).unwrap();
             }
         }
         let registry = Arc::new(Registry::start(tools, 1));
