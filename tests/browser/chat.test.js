@@ -158,7 +158,7 @@ test('a public room is found in the directory, and one by its address', async ()
   await bobPage.getByLabel('Join by address').fill(alias);
   await bobPage.keyboard.press('Enter');
   await bobPage.locator('#room-name', { hasText: 'Garden' }).waitFor();
-  await alicePage.locator('.event', { hasText: 'joined' }).nth(1).waitFor();
+  await alicePage.locator('.event', { hasText: `${bob.userId.slice(1).split(':')[0]} joined` }).waitFor();
 
   // Leaving, and declining an invitation.
   if (await bobPage.locator('#people').isHidden()) await bobPage.locator('#toggle-people').click();

@@ -28,6 +28,25 @@ test('a message that was given up is sent once the server is back', async () => 
   assertClean(page);
 });
 
+test('whoever gets a message through is live again at once', async () => {
+  const page = await openWindow(browser);
+  await register(page, freshName('eager'));
+  await createRoom(page, { name: 'Waiting room' });
+  page.allow(/ERR_(FAILED|CONNECTION_REFUSED)/);
+  await page.clock.install();
+  await page.route('**/sync?*', (route) => route.abort('connectionrefused'));
+  await page.context().setOffline(true);
+  await page.context().setOffline(false);
+  await page.getByText('Connection lost').waitFor();
+  // From here on no wait between two attempts ends by itself.
+  await page.clock.pauseAt(Date.now() + 60_000);
+  await page.getByText('Connection lost').waitFor();
+  await page.unroute('**/sync?*');
+  await say(page, 'Here I am');
+  await live(page);
+  assertClean(page);
+});
+
 test('a server that has forgotten a window tells it everything anew', async () => {
   const page = await openWindow(browser);
   const session = await register(page, freshName('again'));

@@ -35,7 +35,9 @@ function start(session) {
   startDialogs({ ...services, openRoom: () => pane.room, logout: () => logout(services) });
   reportMemberships(store, session);
   sync.addEventListener('loggedout', ({ detail }) => expire(detail.body.soft_logout === true));
+  // Whichever of the two reaches the server first tells the other.
   sync.addEventListener('back', () => outbox.flush());
+  outbox.addEventListener('sent', () => sync.retryNow());
   sessions.onElsewhere((other) => {
     if (other?.accessToken !== session.accessToken) location.reload();
   });

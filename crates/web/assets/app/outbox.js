@@ -5,7 +5,7 @@ const KEY = 'greenroom.outbox';
 const LONGEST_BACKOFF_MS = 20_000;
 const ATTEMPTS = 6;
 
-/** Emits `change` with the room's id. */
+/** Emits `change` with the room's id, and `sent` when the server has taken a message. */
 export class Outbox extends EventTarget {
   /** `isKnown(roomId, eventId)` tells whether sync has delivered an event. */
   constructor(api, userId, isKnown) {
@@ -115,6 +115,7 @@ export class Outbox extends EventTarget {
       item.status = 'sent';
       item.eventId = answer.event_id;
       if (this.isKnown(roomId, item.eventId)) this.remove(item);
+      this.dispatchEvent(new CustomEvent('sent'));
     } catch (error) {
       pause = this.failed(item, error);
     } finally {

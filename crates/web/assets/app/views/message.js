@@ -92,6 +92,8 @@ function membershipNotice(event, room, who) {
   switch (content.membership) {
     case 'invite': return `${who} invited ${name}`;
     case 'join':
+      // Whoever makes a room is in it: that it was made is said in the line before.
+      if (before.membership === undefined && target === room.stateEvent('m.room.create')?.sender) return null;
       if (before.membership !== 'join') return `${name} joined`;
       if (before.displayname !== content.displayname) return `${plain(before.displayname, 60) || target} is now called ${name}`;
       return null;

@@ -97,7 +97,7 @@ function personNode(member, room) {
   return h('li', { class: 'person', 'data-user-id': member.id, 'data-presence': member.presence, title: member.id },
     h('span', { class: 'avatar-box' }, avatar(member.name, member.id), h('span', { class: `presence ${member.presence}`, 'aria-hidden': 'true' })),
     h('span', { class: 'person-text' },
-      h('span', { class: 'person-name' }, nameNode(member.id === room.ownId ? `${member.name} (you)` : member.name)),
+      h('span', { class: 'person-name' }, nameNode(member.name), member.id === room.ownId && h('span', { text: '(you)' })),
       h('span', { class: 'person-note' }, h('bdi', { text: member.note || member.id }))),
     role && h('span', { class: 'chip', text: role }));
 }
