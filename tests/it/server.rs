@@ -385,3 +385,43 @@ async fn what_cannot_be_opened_is_named_with_what_to_do() {
         }
     }
 }
+
+#[tokio::test]
+async fn when_a_write_fails_nothing_is_acknowledged_any_more_and_nothing_acknowledged_is_lost() {
+    let server = TestServer::builder().prelude("trap '' XFSZ").start().await;
+    if server.is_on_postgres() {
+        // Its disk is its own.
+        return;
+    }
+    let alice = server.register("alice").await;
+    let room = alice.create_room(json!({})).await;
+    let log = server.data_dir().join("greenroom.db-wal");
+    // As a disk that takes no more, and is not full.
+    server.limit_file_size(std::fs::metadata(log).unwrap().len() + 200_000);
+    let mut acknowledged = Vec::new();
+    loop {
+        let text = format!("message {}", acknowledged.len());
+        let path = format!(
+            "/_matrix/client/v3/rooms/{}/send/m.room.message/t{}",
+            encode(&room),
+            acknowledged.len()
+        );
+        let body = json!({"msgtype": "m.text", "body": text}).to_string();
+        match alice.attempt(Method::PUT, &path, &[], body).await {
+            Ok(answer) if answer.status == 200 => acknowledged.push(text),
+            _ => break,
+        }
+    }
+    assert_eq!(server.exited().await.code(), Some(74));
+    assert!(!acknowledged.is_empty());
+    server.restart().await;
+    let alice = server.login(alice.localpart()).await;
+    let page = alice.messages(&room, "dir=f&limit=1000").await;
+    let bodies = page["chunk"].as_array().unwrap().iter();
+    let mut kept: Vec<&str> = bodies
+        .filter_map(|event| event["content"]["body"].as_str())
+        .collect();
+    // What was on its way when it failed may be there, or not.
+    kept.truncate(acknowledged.len());
+    assert_eq!(kept, acknowledged);
+}

@@ -15,6 +15,7 @@ pub struct ServerBuilder {
     env: BTreeMap<String, String>,
     config: Option<toml::Table>,
     data_dir: Option<PathBuf>,
+    prelude: Option<String>,
 }
 
 impl Default for ServerBuilder {
@@ -33,6 +34,7 @@ impl Default for ServerBuilder {
             env: BTreeMap::new(),
             config: None,
             data_dir: None,
+            prelude: None,
         }
     }
 }
@@ -80,6 +82,12 @@ impl ServerBuilder {
         self
     }
 
+    /// Runs this in the shell that becomes the server: what it ignores and limits, the server does.
+    pub fn prelude(mut self, script: &str) -> Self {
+        self.prelude = Some(script.to_owned());
+        self
+    }
+
     /// Starts the server and waits until it is ready.
     pub async fn start(self) -> TestServer {
         TestServer::launch(self).await
@@ -92,7 +100,7 @@ impl ServerBuilder {
         home: &Path,
         database: Option<&PostgresDatabase>,
     ) -> Command {
-        let mut command = crate::greenroom();
+        let mut command = crate::server::greenroom_after(self.prelude.as_deref());
         command.args(subcommand).current_dir(home);
         command.env("GREENROOM_DATA_DIR", self.data_dir_in(home));
         if let Some(database) = database {

@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus, Output};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use reqwest::Url;
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -46,7 +46,20 @@ fn binary() -> PathBuf {
 /// `GREENROOM_` variable of this process is kept from it.
 #[must_use]
 pub fn greenroom() -> Command {
-    let mut command = Command::new(binary());
+    greenroom_after(None)
+}
+
+/// [`greenroom`] in the place of a shell that has run `prelude`.
+pub(crate) fn greenroom_after(prelude: Option<&str>) -> Command {
+    let mut command = match prelude {
+        Some(prelude) => {
+            let mut shell = Command::new("sh");
+            let script = format!("{prelude}; exec \"$0\" \"$@\"");
+            shell.arg("-c").arg(script).arg(binary());
+            shell
+        }
+        None => Command::new(binary()),
+    };
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GREENROOM_") {
             command.env_remove(name);
@@ -261,6 +274,17 @@ impl TestServer {
     /// Sends `SIGTERM` and does not wait.
     pub fn ask_to_stop(&self) {
         self.process().signal(Signal::TERM);
+    }
+
+    /// From now on the server cannot make a file longer than this, in bytes. Unless it ignores
+    /// `SIGXFSZ`, it dies of trying; if it does, its write fails.
+    pub fn limit_file_size(&self, bytes: u64) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        let limit = Rlimit {
+            current: Some(bytes),
+            maximum: None,
+        };
+        prlimit(pid, Resource::Fsize, limit).expect("a child of this process");
     }
 
     /// Kills the server at once (`SIGKILL`) and waits until it is gone.

@@ -155,16 +155,6 @@ impl StateStore for Db {
         .await
     }
 
-    async fn state_history(
-        &self,
-        room_id: &RoomId,
-        key: StateKey,
-    ) -> Result<Vec<StoredEvent>, StorageError> {
-        let room_id = room_id.to_owned();
-        self.read(move |conn| history(conn, room_id.as_str(), &key.0, &key.1))
-            .await
-    }
-
     async fn reader_history(
         &self,
         room_id: &RoomId,

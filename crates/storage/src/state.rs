@@ -58,11 +58,4 @@ pub trait StateStore: Send + Sync {
         room_id: &RoomId,
         user_id: &UserId,
     ) -> Result<(Vec<StoredEvent>, Vec<StoredEvent>), StorageError>;
-
-    /// Every event a place has held, oldest first, with its content as it reads now.
-    async fn state_history(
-        &self,
-        room_id: &RoomId,
-        key: StateKey,
-    ) -> Result<Vec<StoredEvent>, StorageError>;
 }

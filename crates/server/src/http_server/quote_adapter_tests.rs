@@ -374,24 +374,3 @@ fn clean_requests_are_read_into_the_readers_buffer_and_kept_nowhere() {
     assert_eq!(buf.filled(), content);
     assert_eq!(adapter.grown.capacity(), 0);
 }
-
-/// Run by hand in a release build: `cargo test --release -p greenroom looking_at -- --ignored --nocapture`.
-#[test]
-#[ignore = "prints a figure, asserts nothing"]
-fn looking_at_a_request_costs() {
-    let request = b"PUT /_matrix/client/v3/rooms/!abcdefghijklmnop:localhost/send/m.room.message/1 HTTP/1.1\r\n\
-        Host: localhost:8008\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: application/json\r\n\
-        Accept-Language: en\r\nContent-Type: application/json\r\nAuthorization: Bearer 0123456789abcdef0123456789abcdef\r\n\
-        Connection: keep-alive\r\nContent-Length: 31\r\n\r\n{\"msgtype\":\"m.text\",\"body\":\"\"}\n";
-    let mut framer = RequestFramer::new();
-    let rounds = 2_000_000_u32;
-    let start = std::time::Instant::now();
-    for _ in 0..rounds {
-        assert_eq!(framer.step(std::hint::black_box(request)), Step::Clean);
-    }
-    println!(
-        "{} ns for each request of {} bytes",
-        start.elapsed().as_nanos() / u128::from(rounds),
-        request.len()
-    );
-}

@@ -161,7 +161,7 @@ async fn the_questions_of_sync_go_by_an_index() {
     uses!(
         db,
         "room_state USING PRIMARY KEY (room_id=? AND event_type=? AND state_key=?)",
-        db.state_history(id, place())
+        db.reader_history(id, alice)
     );
     uses!(
         db,

@@ -146,9 +146,28 @@ async fn changes_of_state_show_each_place_once_as_it_was_at_the_end() {
     assert_eq!(changes(new, newest).await, [newest]);
     assert!(changes(newest, newest).await.is_empty());
     assert_eq!(changes(StreamPosition::START, newest).await.len(), 4);
+}
 
-    let history = db.state_history(&room.id, place("m.room.name", "")).await;
-    assert_eq!(positions(&history.unwrap()), [old, new, newest]);
-    let history = db.state_history(&room.id, place("m.room.none", "")).await;
-    assert!(history.unwrap().is_empty());
+#[tokio::test]
+async fn what_decides_over_a_reader_is_told_from_the_beginning() {
+    let db = TestDb::new();
+    let (mut room, users) = room_with_members(&db, &["alice", "bob"]).await;
+    let (alice, bob) = (&users[0], &users[1]);
+    let joined = db.watcher.position();
+    let visibility = "m.room.history_visibility";
+    let mut held = Vec::new();
+    for value in ["shared", "joined", "invited"] {
+        let content = json!({"history_visibility": value});
+        held.push(room.set(&db, alice, visibility, content).await);
+        room.set(&db, alice, "m.room.name", json!({"name": value}))
+            .await;
+    }
+    let left = room.set_member(&db, bob, bob, MembershipState::Leave).await;
+    let (visibility, memberships) = db.reader_history(&room.id, bob).await.unwrap();
+    assert_eq!(positions(&visibility), held);
+    assert_eq!(positions(&memberships), [joined, left]);
+    let stranger = user("stranger");
+    let (visibility, memberships) = db.reader_history(&room.id, &stranger).await.unwrap();
+    assert_eq!(positions(&visibility), held);
+    assert!(memberships.is_empty());
 }
