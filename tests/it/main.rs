@@ -16,6 +16,7 @@ mod ephemeral;
 mod history;
 mod identifiers;
 mod membership;
+mod privacy;
 mod rooms;
 mod server;
 mod sync;

@@ -188,9 +188,16 @@ async fn b40_a_token_of_the_future_is_refused() {
     let future = alice.now().await;
     let past = TestServer::builder().data_dir(older.path()).start().await;
     let back = past.login("alice").await;
-    back.get(&format!("sync?timeout=30000&{}", since(&future)))
-        .await
-        .expect_error(400, "M_INVALID_PARAM");
+    let (in_room, token) = (format!("rooms/{}", encode(&room)), encode(&future));
+    for path in [
+        format!("sync?timeout=30000&{}", since(&future)),
+        format!("events?timeout=30000&from={token}"),
+        format!("{in_room}/messages?dir=b&from={token}"),
+        format!("{in_room}/messages?dir=f&to={token}"),
+        format!("{in_room}/members?at={token}"),
+    ] {
+        back.get(&path).await.expect_error(400, "M_INVALID_PARAM");
+    }
     back.sync("").await;
 }
 
