@@ -9,7 +9,7 @@ use greenroom_storage::{RegistrationToken, StorageError};
 use crate::{AuthError, AuthService, RegistrationMode, service::after, tokens};
 
 const MAX_TOKEN_CHARS: usize = 64;
-const RANDOM_TOKEN_BYTES: usize = 12;
+const RANDOM_TOKEN_BYTES: usize = 16;
 
 impl AuthService {
     /// Whether a registration token would allow a registration now.

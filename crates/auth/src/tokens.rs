@@ -111,11 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn two_tokens_differ() {
-        assert_ne!(
-            generate(TokenKind::Access).unwrap(),
-            generate(TokenKind::Access).unwrap()
-        );
+    fn a72_tokens_are_long_and_no_two_are_alike() {
+        const { assert!(RANDOM_BYTES * 8 >= 128) };
+        let tokens: std::collections::HashSet<String> = (0..1_000)
+            .map(|_| generate(TokenKind::Access).unwrap().reveal())
+            .collect();
+        assert_eq!(tokens.len(), 1_000);
+        // Prefix, 192 bits in base64, checksum.
+        assert!(tokens.iter().all(|token| token.len() == 3 + 32 + 6));
     }
 
     #[test]

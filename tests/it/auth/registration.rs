@@ -220,7 +220,7 @@ async fn b15_names_that_differ_only_in_case_are_the_same_name() {
 }
 
 #[tokio::test]
-async fn two_registrations_of_one_name_at_once_make_one_account() {
+async fn a73_two_registrations_of_one_name_at_once_make_one_account() {
     let server = shared_server().await;
     let anyone = server.anonymous();
     let username = name("race");

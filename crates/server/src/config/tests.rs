@@ -125,7 +125,7 @@ fn every_problem_is_told_at_once_with_where_it_is() {
 }
 
 #[test]
-fn open_registration_where_others_can_connect_needs_consent() {
+fn b58_open_registration_where_others_can_connect_needs_consent() {
     let public = ("GREENROOM_LISTEN", "0.0.0.0:8008");
     let config = load(None, &[public], &[]).config;
     assert_eq!(config.registration, Registration::Closed);
