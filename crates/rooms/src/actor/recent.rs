@@ -6,28 +6,34 @@
 use std::{
     collections::{HashMap, VecDeque},
     panic::AssertUnwindSafe,
+    sync::Arc,
 };
 
 use futures_util::{
     FutureExt,
-    future::{BoxFuture, Shared},
+    future::{BoxFuture, Either},
 };
 use greenroom_model::TransactionKey;
 use greenroom_storage::Committed;
 use ruma::OwnedEventId;
+use tokio::sync::Mutex;
 
 use crate::RoomError;
 
 /// How many a room remembers.
 const REMEMBERED: usize = 512;
 
+type Outcome = Result<OwnedEventId, RoomError>;
+
 /// An append on its way, or done: everyone who asks gets the same answer.
 #[derive(Clone)]
 pub(crate) struct InFlight {
     /// The generation of the head it was built on.
     pub(crate) generation: u64,
-    /// Resolves after the commit.
-    pub(crate) outcome: Shared<BoxFuture<'static, Result<OwnedEventId, RoomError>>>,
+    /// Whoever asks first waits for the commit, and keeps the lock meanwhile. (Unlike a shared
+    /// future, this wakes nobody under a lock that the woken needs at once: it is on the path of
+    /// every message.)
+    answer: Arc<Mutex<Either<BoxFuture<'static, Outcome>, Outcome>>>,
 }
 
 impl InFlight {
@@ -41,8 +47,19 @@ impl InFlight {
         });
         Self {
             generation,
-            outcome: outcome.boxed().shared(),
+            answer: Arc::new(Mutex::new(Either::Left(outcome.boxed()))),
         }
+    }
+
+    /// Resolves after the commit.
+    pub(crate) async fn outcome(&self) -> Outcome {
+        let mut answer = self.answer.lock().await;
+        let outcome = match &mut *answer {
+            Either::Left(commit) => commit.await,
+            Either::Right(outcome) => return outcome.clone(),
+        };
+        *answer = Either::Right(outcome.clone());
+        outcome
     }
 }
 
@@ -70,7 +87,7 @@ impl Recent {
             if self
                 .appends
                 .get(&oldest)
-                .is_some_and(|append| append.outcome.clone().now_or_never().is_none())
+                .is_some_and(|append| append.outcome().now_or_never().is_none())
             {
                 self.order.push_back(oldest);
                 break;

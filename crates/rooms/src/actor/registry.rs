@@ -48,7 +48,7 @@ impl Place {
             Accepted::Done(event_id) => return Ok(event_id),
             Accepted::InFlight(append) => append,
         };
-        let outcome = append.outcome.await;
+        let outcome = append.outcome().await;
         if outcome.is_err() {
             // Before whoever tries again asks again.
             let failed = Failed {
