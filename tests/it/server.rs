@@ -301,6 +301,8 @@ async fn a_graceful_stop_answers_the_parked_sync_and_exits_with_success() {
     assert!(answer.json()["next_batch"].is_string(), "{}", answer.json());
     let status = server.exited().await;
     assert!(status.success(), "{status}");
+    // On SQLite everything is in the one file now.
+    assert!(!server.data_dir().join("greenroom.db-wal").exists());
     alice
         .attempt(Method::GET, "account/whoami", &[], "")
         .await
@@ -364,9 +366,14 @@ async fn what_cannot_be_opened_is_named_with_what_to_do() {
     )
     .unwrap();
     let garbage = format!("sqlite:{}", garbage.display());
+    let read_only = folder.path().join("read-only.db");
+    std::fs::write(&read_only, "").unwrap();
+    // As under a read-only mount.
+    let read_only = format!("sqlite:file:{}?mode=ro", read_only.display());
     let cases = [
         ("--metrics-listen", &*address, &["choose another port"][..]),
         ("--database-url", &*garbage, &["not a database", "backup"]),
+        ("--database-url", &*read_only, &["readonly", "must belong"]),
     ];
     for (flag, value, advice) in cases {
         let output = greenroom_tests::greenroom()

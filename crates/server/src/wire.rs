@@ -63,7 +63,8 @@ fn hint(cause: &StorageError) -> &'static str {
     } else if said.contains("is malformed") {
         ". The file is damaged: restore it from a backup"
     } else if said.contains("readonly database") {
-        ". It must belong to the user that runs greenroom"
+        ". The file and those beside it must belong to the user that runs greenroom, on a file \
+         system that is mounted for writing"
     } else {
         ""
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use diesel::{
     Connection, PgConnection, RunQueryDsl, SqliteConnection,
+    connection::SimpleConnection,
     result::{DatabaseErrorKind, Error as DieselError},
 };
 use greenroom_storage::StorageError;
@@ -134,9 +135,17 @@ fn open_sqlite(path: &std::path::Path, role: Role) -> Result<AnyConnection, Stor
             .map_err(StorageError::from_diesel)?;
     }
     if role == Role::Writer {
+        try_to_write(&mut conn)?;
         write_ahead(&mut conn)?;
     }
     Ok(AnyConnection::Sqlite(conn))
+}
+
+/// SQLite opens what it may not write for reading, without a word: the first write would say so.
+/// Nothing reaches the file.
+fn try_to_write(conn: &mut SqliteConnection) -> Result<(), StorageError> {
+    conn.batch_execute("BEGIN IMMEDIATE; CREATE TABLE greenroom_may_write (x); ROLLBACK")
+        .map_err(StorageError::from_diesel)
 }
 
 /// Turns the write-ahead log on. SQLite answers with the mode it is in, whatever was asked for.

@@ -126,9 +126,11 @@ impl Db {
         self.write(|_| Ok(())).await
     }
 
-    /// Takes no more writes, commits what is queued, and returns when that is done. On SQLite the
-    /// file is then whole without its log, which is empty unless somebody else still reads.
+    /// Takes no more reads and writes, commits what is queued, and returns when that is done. On
+    /// SQLite the file is then whole, and its log gone unless another process has the file open.
     pub async fn close(&self) {
+        // The log can go when nobody reads it any more.
+        self.readers.close().await;
         self.writer.close().await;
     }
 

@@ -5,21 +5,26 @@
 //! read: the server that went away has taken them all.
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::Duration,
 };
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased};
 use greenroom_storage::StorageError;
-use tokio::sync::oneshot;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::connection::{AnyConnection, DatabaseUrl, Role, open};
 
 /// How many reads may wait for a thread before more are refused.
 const MAX_WAITING: usize = 8192;
+/// How long a read that is under way may hold up the end.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 type Job = Box<dyn FnOnce(Result<&mut AnyConnection, StorageError>) -> Health + Send>;
 
@@ -29,11 +34,29 @@ enum Health {
     Lost,
 }
 
-/// A handle to the read threads. They end when the last handle is dropped.
+/// A handle to the read threads. They end when they are closed, or the last handle is dropped.
 #[derive(Clone)]
 pub(crate) struct ReadPool {
     jobs: Sender<Job>,
     losses: Losses,
+    open: Arc<Mutex<Option<Open>>>,
+}
+
+/// What keeps the threads going, and says when they have ended.
+struct Open {
+    /// Nothing is ever sent: the threads end when this is dropped.
+    stay: Sender<Infallible>,
+    /// Nothing is ever sent: it ends with the last thread.
+    ended: mpsc::Receiver<Infallible>,
+}
+
+/// What a thread of the pool works with.
+struct Reader {
+    queue: Receiver<Job>,
+    leave: Receiver<Infallible>,
+    url: DatabaseUrl,
+    losses: Losses,
+    _at_work: mpsc::Sender<Infallible>,
 }
 
 /// How often somebody has found the database away: connections from before are dead.
@@ -56,13 +79,40 @@ impl ReadPool {
     pub(crate) fn start(url: &DatabaseUrl, threads: usize) -> std::io::Result<Self> {
         let (jobs, queue) = bounded::<Job>(MAX_WAITING);
         let losses = Losses::default();
+        let (stay, leave) = bounded(0);
+        let (at_work, ended) = mpsc::channel(1);
         for number in 0..threads.max(1) {
-            let (queue, url, losses) = (queue.clone(), url.clone(), losses.clone());
+            let reader = Reader {
+                queue: queue.clone(),
+                leave: leave.clone(),
+                url: url.clone(),
+                losses: losses.clone(),
+                _at_work: at_work.clone(),
+            };
             thread::Builder::new()
                 .name(format!("db-read-{number}"))
-                .spawn(move || serve(&queue, &url, &losses))?;
+                .spawn(move || reader.serve())?;
         }
-        Ok(Self { jobs, losses })
+        Ok(Self {
+            jobs,
+            losses,
+            open: Arc::new(Mutex::new(Some(Open { stay, ended }))),
+        })
+    }
+
+    /// Refuses what still waits and what comes, and returns when the connections are closed, or
+    /// when a read that is under way takes too long.
+    pub(crate) async fn close(&self) {
+        let open = self.open.lock().take();
+        if let Some(Open { stay, mut ended }) = open {
+            drop(stay);
+            if tokio::time::timeout(CLOSE_PATIENCE, ended.recv())
+                .await
+                .is_err()
+            {
+                tracing::warn!("a read is still under way: its connection is not closed");
+            }
+        }
     }
 
     /// Where others say that they have found the database away.
@@ -99,31 +149,41 @@ fn stopped() -> StorageError {
     StorageError::Unavailable("the readers have stopped".to_owned())
 }
 
-fn serve(queue: &Receiver<Job>, url: &DatabaseUrl, losses: &Losses) {
-    // The connection, and how many losses there had been when it was opened.
-    let mut held: Option<(AnyConnection, u64)> = None;
-    while let Ok(job) = queue.recv() {
-        let lost = losses.count();
-        let ready = match held.take() {
-            Some((conn, opened)) if opened == lost => Ok(conn),
-            Some(_) | None => open(url, Role::Reader),
-        };
-        match ready {
-            Ok(mut conn) => {
-                let run = std::panic::AssertUnwindSafe(|| job(Ok(&mut conn)));
-                // A query that panics must not take the thread with it; the caller sees its
-                // answer channel close. The connection may be half-way through: open another.
-                match std::panic::catch_unwind(run) {
-                    Ok(Health::Good) => held = Some((conn, lost)),
-                    Ok(Health::Lost) => losses.add(),
-                    Err(_) => {}
+impl Reader {
+    fn serve(self) {
+        // The connection, and how many losses there had been when it was opened.
+        let mut held: Option<(AnyConnection, u64)> = None;
+        while let Some(job) = self.next() {
+            let lost = self.losses.count();
+            let ready = match held.take() {
+                Some((conn, opened)) if opened == lost => Ok(conn),
+                Some(_) | None => open(&self.url, Role::Reader),
+            };
+            match ready {
+                Ok(mut conn) => {
+                    let run = std::panic::AssertUnwindSafe(|| job(Ok(&mut conn)));
+                    // A query that panics must not take the thread with it; the caller sees its
+                    // answer channel close. The connection may be half-way through: open another.
+                    match std::panic::catch_unwind(run) {
+                        Ok(Health::Good) => held = Some((conn, lost)),
+                        Ok(Health::Lost) => self.losses.add(),
+                        Err(_) => {}
+                    }
+                }
+                Err(error) => {
+                    // Where a new connection is refused, the old ones of the others are dead too.
+                    self.losses.add();
+                    job(Err(error));
                 }
             }
-            Err(error) => {
-                // Where a new connection is refused, the old ones of the others are dead too.
-                losses.add();
-                job(Err(error));
-            }
+        }
+    }
+
+    /// What is queued next; `None` when the pool is closed.
+    fn next(&self) -> Option<Job> {
+        select_biased! {
+            recv(self.leave) -> _ => None,
+            recv(self.queue) -> job => job.ok(),
         }
     }
 }

@@ -76,7 +76,31 @@ async fn a_closed_database_takes_no_writes_and_lets_the_queued_ones_through() {
     ));
     // Closing twice is closing once.
     db.close().await;
-    assert!(db.room_head(&room.id).await.unwrap().is_some());
+    let late = db.room_head(&room.id).await;
+    assert!(matches!(late, Err(StorageError::Unavailable(_))));
+    let reopened = db.restart().await;
+    assert!(reopened.room_head(&room.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_closed_file_has_no_log_beside_it() {
+    let db = TestDb::at(Place::on_sqlite());
+    register(&db, "alice").await;
+    let beside = |suffix| std::fs::exists(format!("{}{suffix}", db.place.file())).unwrap();
+    assert!(db.session(token(1)).await.unwrap().is_none());
+    assert!(beside("-wal"));
+    db.close().await;
+    assert!(!beside("-wal") && !beside("-shm"));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_refused_at_the_start() {
+    let mut place = Place::on_sqlite();
+    assert!(place.open(SERVER).is_ok());
+    // As under a read-only mount, also for root.
+    place.url = format!("sqlite:file:{}?mode=ro", place.file());
+    let error = place.open(SERVER).err().unwrap();
+    assert!(error.to_string().contains("readonly database"), "{error}");
 }
 
 #[tokio::test]
