@@ -408,7 +408,8 @@ async fn tags_come_and_go_and_arrive_by_sync() {
     let tags = tags_of(&alice, &room);
     assert_eq!(alice.get(&tags).await.expect_ok(), json!({"tags": {}}));
     let since = alice.now().await;
-    let (favourite, work) = (format!("{tags}/m.favourite"), format!("{tags}/u.Work"));
+    let favourite = format!("{tags}/m.favourite");
+    let work = format!("{tags}/u.Work");
     let (one, other) = tokio::join!(
         alice.put(&favourite, json!({"order": 0.25, "x": "kept"})),
         alice.put(&work, json!({})),

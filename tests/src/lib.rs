@@ -30,6 +30,8 @@ mod answer;
 mod architecture;
 mod builder;
 mod client;
+#[cfg(test)]
+mod coverage;
 mod database;
 mod janitor;
 mod process;
