@@ -174,6 +174,8 @@ fn open_postgres(url: &str, role: Role) -> Result<AnyConnection, StorageError> {
         // The message of libpq names host and user, never the password.
         .map_err(|error| StorageError::Unavailable(format!("cannot connect: {error}")))?;
     let mut settings = vec![
+        // Is over when a commit begins to wait for its standby. If it cut that wait short, the
+        // commit would count as done without the standby.
         "SET statement_timeout = '30s'",
         "SET client_min_messages = warning",
     ];

@@ -258,6 +258,15 @@ impl Writer {
             .select(server::position)
             .first(&mut conn)
             .map_err(StorageError::from_diesel)?;
+        if self
+            .in_doubt
+            .as_ref()
+            .is_some_and(|doubt| doubt.reserved == stored)
+        {
+            // It may have been cut off while it waited for a standby, which may not have it yet.
+            // What is committed after it waits for both.
+            move_position(&mut conn, stored, stored)?;
+        }
         if let Some(doubt) = self.in_doubt.take() {
             if stored == doubt.reserved {
                 tracing::info!(
