@@ -23,8 +23,8 @@ use crate::connection::{AnyConnection, DatabaseUrl, Role, open};
 
 /// How many reads may wait for a thread before more are refused.
 const MAX_WAITING: usize = 8192;
-/// How long a read that is under way may hold up the end.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a read that is under way may hold up the end: a stop has 5 s for everything.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 type Job = Box<dyn FnOnce(Result<&mut AnyConnection, StorageError>) -> Health + Send>;
 
