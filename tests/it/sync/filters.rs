@@ -329,3 +329,41 @@ async fn account_data_is_sent_by_whose_it_is() {
         assert_eq!(types(&section["account_data"]), of_room, "{filter}");
     }
 }
+
+#[tokio::test]
+async fn what_the_limit_of_presence_leaves_out_comes_with_the_next_answers() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_room(json!({"preset": "public_chat"})).await;
+    let mut others = Vec::new();
+    for name in ["bob", "carol", "dan"] {
+        let user = server.register(name).await;
+        user.join(&room).await;
+        others.push(user);
+    }
+    let start = alice.now().await;
+    let mut expected = Vec::new();
+    for user in others {
+        user.now().await;
+        expected.push(user.user_id);
+    }
+    expected.sort();
+    let filter = encode(r#"{"presence": {"limit": 1}}"#);
+    let mut seen = Vec::new();
+    let mut query = format!("filter={filter}&since={}", encode(&start));
+    loop {
+        let answer = alice.sync(&query).await;
+        let found = answer["presence"]["events"].as_array();
+        let Some(found) = found.filter(|events| !events.is_empty()) else {
+            break;
+        };
+        assert_eq!(found.len(), 1, "{answer}");
+        seen.push(found[0]["sender"].as_str().unwrap().to_owned());
+        let since = answer["next_batch"].as_str().unwrap();
+        query = format!("filter={filter}&since={}", encode(since));
+    }
+    seen.retain(|user_id| *user_id != alice.user_id);
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen, expected);
+}

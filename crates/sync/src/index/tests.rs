@@ -220,7 +220,10 @@ fn a_change_of_presence_is_counted_when_everyone_knows_of_it() {
         assert_eq!(alice.presence_after(0), Some(Vec::new()));
         index.note_presence(&bob);
         assert_eq!(index.presence_told(), 1);
-        assert_eq!(alice.presence_after(0), Some(vec![bob.user_id.clone()]));
+        assert_eq!(
+            alice.presence_after(0),
+            Some(vec![(bob.user_id.clone(), 1)])
+        );
         assert_eq!(alice.presence_after(1), Some(Vec::new()));
         // Who is read later knows nothing of what was before.
         let carol = index.user(user_id!("@carol:localhost")).await.unwrap();

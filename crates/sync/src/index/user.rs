@@ -202,15 +202,19 @@ impl User {
         }
     }
 
-    /// Those whose presence has changed after the change numbered `after`; `None` if that is
-    /// not known of a time so long ago.
-    pub(crate) fn presence_after(&self, after: u64) -> Option<Vec<OwnedUserId>> {
+    /// Those whose presence has changed after the change numbered `after`, with the number of
+    /// their last change; `None` if that is not known of a time so long ago.
+    pub(crate) fn presence_after(&self, after: u64) -> Option<Vec<(OwnedUserId, u64)>> {
         if after < self.presence_from.load(Ordering::Acquire) {
             return None;
         }
         let presence = self.presence.lock();
         let changed = presence.iter().filter(|(_, number)| **number > after);
-        Some(changed.map(|(user_id, _)| user_id.clone()).collect())
+        Some(
+            changed
+                .map(|(user_id, number)| (user_id.clone(), *number))
+                .collect(),
+        )
     }
 
     pub(crate) fn cue(&self) -> u64 {

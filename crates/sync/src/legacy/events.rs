@@ -209,7 +209,9 @@ impl SyncService {
             }
         }
         if upto.presence > since.presence && room_id.is_none() {
-            chunk.extend(reading.presence(&[]).await?);
+            let (presence, presence_upto) = reading.presence(&[]).await?;
+            chunk.extend(presence);
+            upto.presence = presence_upto;
         }
         Ok((chunk, upto))
     }

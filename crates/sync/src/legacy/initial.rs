@@ -131,7 +131,7 @@ impl SyncService {
         }
         Ok(InitialSync {
             end: self.inner.parts.tokens.sync(user_id, reading.upto),
-            presence: reading.presence(&[]).await?,
+            presence: reading.presence(&[]).await?.0,
             rooms,
             account_data: global,
             receipts,

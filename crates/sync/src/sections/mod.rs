@@ -96,15 +96,17 @@ impl Reading<'_> {
             || rooms.invite.is_some()
             || rooms.knock.is_some()
             || rooms.leave.is_some();
+        let (presence, presence_upto) = self.presence(&told.newcomers).await?;
         let upto = SyncToken {
             typers: self.upto.typers || told.typers,
+            presence: presence_upto,
             ..self.upto
         };
         let tokens = &self.service.parts.tokens;
         let mut answer = SyncAnswer {
             next_batch: tokens.sync(&self.user.user_id, upto),
             account_data: listed(global),
-            presence: listed(self.presence(&told.newcomers).await?),
+            presence: listed(presence),
             rooms: has_rooms.then_some(rooms),
         };
         if self.request.r0 {

@@ -1,6 +1,6 @@
 //! Presence of the people one shares rooms with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use greenroom_storage::Profile;
 use greenroom_stream::PresenceStatus;
@@ -33,30 +33,46 @@ struct PresenceEvent<'a> {
 }
 
 impl Reading<'_> {
-    /// Whose presence changed since the last answer; in an initial sync, everyone's that is known.
+    /// Whose presence changed since the last answer, and the number of the change up to which that
+    /// is all; in an initial sync, everyone's that is known.
     ///
     /// Those `newcomers` have become visible with this answer.
     pub(crate) async fn presence(
         &self,
         newcomers: &[OwnedUserId],
-    ) -> Result<Vec<Box<RawValue>>, SyncError> {
+    ) -> Result<(Vec<Box<RawValue>>, u64), SyncError> {
         let source = &self.service.parts.presence;
         if !source.enabled() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), self.upto.presence));
         }
-        let changed = self
-            .since
-            .and_then(|since| self.user.presence_after(since.presence));
-        let users: BTreeSet<OwnedUserId> = if let Some(changed) = changed {
-            // Oneself is among the members of a new room, but nobody new.
-            let newcomers = newcomers.iter().filter(|user| **user != self.user.user_id);
-            changed.into_iter().chain(newcomers.cloned()).collect()
-        } else {
+        let after = self.since.map(|since| since.presence);
+        let limit = self.presence_limit();
+        let mut upto = self.upto.presence;
+        let changed = after.and_then(|after| Some((after, self.user.presence_after(after)?)));
+        let Some((after, changed)) = changed else {
             let neighbors = self.user.neighbors();
             let neighbors = neighbors.iter().map(|user| user.user_id.clone());
-            neighbors.chain([self.user.user_id.clone()]).collect()
+            let users: BTreeSet<_> = neighbors.chain([self.user.user_id.clone()]).collect();
+            let mut seen = self.statuses(users);
+            seen.truncate(limit);
+            return Ok((self.presence_events(seen).await?, upto));
         };
-        self.presence_of(users).await
+        let mut numbers: HashMap<OwnedUserId, u64> = changed.into_iter().collect();
+        // Newcomers first: they have no number by which the next answer would find them. Oneself
+        // is among the members of a new room, but nobody new.
+        let newcomers = newcomers.iter().filter(|user| **user != self.user.user_id);
+        numbers.extend(newcomers.map(|user| (user.clone(), 0)));
+        let mut seen = self.statuses(numbers.keys().cloned());
+        let number_of = |user_id: &UserId| numbers.get(user_id).copied().unwrap_or(0);
+        seen.sort_by_key(|(user_id, _)| number_of(user_id));
+        if seen.len() > limit {
+            seen.truncate(limit);
+            // The next answer goes on where this one ends, unless none at all are wanted.
+            if let Some((last, _)) = seen.last() {
+                upto = upto.min(after.max(number_of(last)));
+            }
+        }
+        Ok((self.presence_events(seen).await?, upto))
     }
 
     /// The presence of the members of a room that the user is in.
@@ -66,33 +82,43 @@ impl Reading<'_> {
     ) -> Result<Vec<Box<RawValue>>, SyncError> {
         let room = self.service.index.rooms.get(room_id);
         let members = room.map(|room| room.listeners()).unwrap_or_default();
-        self.presence_of(members.iter().map(|user| user.user_id.clone()))
-            .await
+        let mut seen = self.statuses(members.iter().map(|user| user.user_id.clone()));
+        seen.truncate(self.presence_limit());
+        self.presence_events(seen).await
     }
 
-    async fn presence_of(
+    /// How many the client wants at most.
+    fn presence_limit(&self) -> usize {
+        self.filter.presence.limit().map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        })
+    }
+
+    /// Those of the users who are known and whom the filter lets through.
+    fn statuses(
         &self,
         users: impl IntoIterator<Item = OwnedUserId>,
-    ) -> Result<Vec<Box<RawValue>>, SyncError> {
-        let parts = &self.service.parts;
+    ) -> Vec<(OwnedUserId, PresenceStatus)> {
         let filter = &self.filter.presence;
-        let limit = filter.limit().map_or(usize::MAX, |limit| {
-            usize::try_from(limit).unwrap_or(usize::MAX)
-        });
-        let seen: Vec<(OwnedUserId, PresenceStatus)> = users
+        users
             .into_iter()
             .filter(|user_id| filter.allows_type("m.presence", Some(user_id)))
             .filter_map(|user_id| {
-                let status = parts.presence.presence(&user_id)?;
+                let status = self.service.parts.presence.presence(&user_id)?;
                 Some((user_id, status))
             })
-            .take(limit)
-            .collect();
+            .collect()
+    }
+
+    async fn presence_events(
+        &self,
+        seen: Vec<(OwnedUserId, PresenceStatus)>,
+    ) -> Result<Vec<Box<RawValue>>, SyncError> {
         if seen.is_empty() {
             return Ok(Vec::new());
         }
         let user_ids: Vec<OwnedUserId> = seen.iter().map(|(user_id, _)| user_id.clone()).collect();
-        let mut names = parts.profiles.names(&user_ids).await?;
+        let mut names = self.service.parts.profiles.names(&user_ids).await?;
         let mut events = Vec::with_capacity(seen.len());
         for (user_id, status) in seen {
             let is_online = status.presence == PresenceState::Online;
