@@ -98,6 +98,8 @@ pub(crate) struct RoomActor {
     dropped: u64,
     recent: Recent,
     last_wish: Instant,
+    /// Waits for what is in flight, to end after it.
+    ending: bool,
 }
 
 /// What a load brings: a head if there was none, and places of the state.
@@ -119,6 +121,7 @@ impl RoomActor {
             dropped: 0,
             recent: Recent::default(),
             last_wish: Instant::now(),
+            ending: false,
         }
     }
 
@@ -214,10 +217,12 @@ impl RoomActor {
     }
 
     /// Ends once nothing is in flight: a successor reads the head from the database.
-    fn settle_then_stop(&self, after: Duration) -> fut::LocalBoxActorFuture<Self, ()> {
+    fn settle_then_stop(&mut self, after: Duration) -> fut::LocalBoxActorFuture<Self, ()> {
+        self.ending = true;
         let tools = Arc::clone(&self.tools);
         let settled = async move { tools.store.settle().await };
         Box::pin(settled.into_actor(self).map(move |settled, actor, ctx| {
+            actor.ending = false;
             if settled.is_ok() && actor.last_wish.elapsed() >= after {
                 ctx.stop();
             }
@@ -281,7 +286,7 @@ impl Actor for RoomActor {
         metrics::gauge!("greenroom_room_actors").increment(1.0);
         let Idle { check, after } = self.tools.idle;
         ctx.run_interval(check, move |actor, ctx| {
-            if actor.last_wish.elapsed() < after {
+            if actor.ending || actor.last_wish.elapsed() < after {
                 return;
             }
             if actor.head.is_none() && actor.dropped == 0 {
