@@ -1,4 +1,5 @@
-//! What a user keeps on the server: their profile, account data, tags and push rules.
+//! What a user keeps on the server: their profile, account data, tags, whom they ignore
+//! and push rules.
 //!
 //! The services decide who may do what and within which bounds; storage keeps it. A changed
 //! display name or avatar is carried into the member events of every joined room by a durable
@@ -6,6 +7,7 @@
 
 mod account_data;
 mod error;
+mod ignored_users;
 mod jobs;
 mod profile;
 mod push_rules;
@@ -16,6 +18,7 @@ mod testing;
 
 pub use account_data::AccountDataService;
 pub use error::AccountError;
+pub use ignored_users::IgnoreLists;
 pub use jobs::profile_fanout::{MemberEventUpdater, MemberUpdateError, ProfileFanOut};
 pub use profile::ProfileService;
 pub use push_rules::{PushRules, default_push_rules};

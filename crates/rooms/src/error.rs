@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use greenroom_events::EventError;
 use greenroom_storage::StorageError;
+use greenroom_stream::Unanswered;
 use ruma::{OwnedRoomAliasId, OwnedUserId, RoomVersionId};
 
 /// A refusal or failure, told apart by who can do something about it.
@@ -69,6 +70,12 @@ pub enum RoomError {
     /// Storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl From<Unanswered> for RoomError {
+    fn from(error: Unanswered) -> Self {
+        StorageError::Unavailable(error.0).into()
+    }
 }
 
 impl From<EventError> for RoomError {

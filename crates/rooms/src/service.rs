@@ -10,7 +10,7 @@ use greenroom_model::{Clock, TokenSigner};
 use greenroom_storage::{
     AccountStore, DirectoryStore, MemberStore, ProfileStore, RoomStore, StateStore, TimelineStore,
 };
-use greenroom_stream::ChangeStream;
+use greenroom_stream::{ChangeStream, IgnoreSource};
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName,
     UInt, UserId, events::room::member::MembershipState,
@@ -47,6 +47,8 @@ pub struct Parts {
     pub profiles: Arc<dyn ProfileStore>,
     /// Who exists.
     pub accounts: Arc<dyn AccountStore>,
+    /// Who ignores whom.
+    pub ignored: Arc<dyn IgnoreSource>,
     /// How far readers may read.
     pub stream: ChangeStream,
     /// Signs events.

@@ -47,6 +47,7 @@ pub(crate) fn write_account_data(
     let position = tx.change(ChangeKind::AccountData {
         user_id: user_id.to_owned(),
         room_id: room_id.map(ToOwned::to_owned),
+        data_type: data_type.to_owned(),
     });
     let row = || {
         (

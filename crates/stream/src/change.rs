@@ -39,6 +39,8 @@ pub enum ChangeKind {
         user_id: OwnedUserId,
         /// In which room; `None` for global account data.
         room_id: Option<OwnedRoomId>,
+        /// Of which type.
+        data_type: String,
     },
     /// Somebody has read up to an event.
     Receipt {

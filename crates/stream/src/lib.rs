@@ -7,6 +7,7 @@
 
 mod change;
 mod ephemeral;
+mod ignore;
 
 use std::{
     fmt,
@@ -23,6 +24,7 @@ pub use change::{Change, ChangeKind, MembershipChange};
 pub use ephemeral::{
     EphemeralChange, PresenceSource, PresenceStatus, SyncPresence, TypingSource, TypingUsers,
 };
+pub use ignore::{IgnoreSource, IgnoredUsers, Unanswered};
 
 /// Somebody who wants to know what was committed.
 ///

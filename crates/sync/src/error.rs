@@ -2,6 +2,7 @@
 
 use greenroom_events::EventError;
 use greenroom_storage::StorageError;
+use greenroom_stream::Unanswered;
 use std::sync::Arc;
 
 /// A refusal or failure of a sync.
@@ -28,6 +29,12 @@ pub enum SyncError {
     /// Storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl From<Unanswered> for SyncError {
+    fn from(error: Unanswered) -> Self {
+        StorageError::Unavailable(error.0).into()
+    }
 }
 
 impl From<EventError> for SyncError {

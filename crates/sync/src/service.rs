@@ -13,7 +13,8 @@ use greenroom_storage::{
     StateStore, TimelineStore,
 };
 use greenroom_stream::{
-    ChangeObserver, ChangeStream, PresenceSource, SyncPresence, TypingSource, TypingUsers,
+    ChangeObserver, ChangeStream, IgnoreSource, PresenceSource, SyncPresence, TypingSource,
+    TypingUsers,
 };
 use ruma::{OwnedDeviceId, OwnedUserId, RoomId, UserId};
 use serde_json::value::RawValue;
@@ -71,6 +72,8 @@ pub struct Parts {
     pub directory: Arc<dyn DirectoryStore>,
     /// Filters.
     pub filters: Arc<dyn FilterStore>,
+    /// Who ignores whom.
+    pub ignored: Arc<dyn IgnoreSource>,
     /// Who types.
     pub typing: Arc<dyn TypingSource>,
     /// Who is online.

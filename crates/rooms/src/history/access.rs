@@ -2,6 +2,7 @@
 
 use greenroom_events::VisibilityHistory;
 use greenroom_model::{StoredEvent, StreamPosition};
+use greenroom_stream::IgnoredUsers;
 use ruma::{
     EventId, RoomId, UserId,
     events::room::{history_visibility::HistoryVisibility, member::MembershipState},
@@ -20,6 +21,20 @@ pub(crate) struct Access {
     pub(crate) from_outside: bool,
     /// What they may see of its events.
     pub(crate) history: VisibilityHistory,
+    /// Of whom they want to see nothing but state.
+    pub(crate) ignored: IgnoredUsers,
+}
+
+impl Access {
+    /// Whether the reader is to be shown an event: they may see it, and do not ignore who sent it.
+    pub(crate) fn allows(&self, event: &StoredEvent) -> bool {
+        self.history.allows(event) && !self.ignored.hides(event)
+    }
+
+    /// Whether they are to be shown all that they may see.
+    pub(crate) fn ignores_nobody(&self) -> bool {
+        self.ignored.is_empty()
+    }
 }
 
 impl Rooms {
@@ -53,8 +68,6 @@ impl Rooms {
             // They are leaving at this moment.
             _ if history.membership_at(now) == &MembershipState::Join => Some(now),
             (Some(standing), _) if standing.forgotten => None,
-            // They are leaving at this moment.
-            _ if history.membership_at(now) == &MembershipState::Join => Some(now),
             // Whatever became of them since: what they may know ends where they were last joined.
             (_, departed) => departed,
         };
@@ -66,6 +79,7 @@ impl Rooms {
                 Some(_) => history,
                 None => history.from_outside(),
             },
+            ignored: self.parts().ignored.ignored_by(user_id).await?,
         })
     }
 
@@ -80,7 +94,7 @@ impl Rooms {
     }
 
     /// An event of a room, if the reader may see it: in the same words whether it does not exist,
-    /// is in another room, or is not for them.
+    /// is in another room, is not for them, or is by somebody whom they ignore.
     ///
     /// "All events while [`world_readable`] is the `m.room.history_visibility` value may be shared
     /// [...] with any authenticated user", also when the room has another one now.
@@ -100,7 +114,7 @@ impl Rooms {
             .filter(|event| event.room_id == room_id)
             .ok_or(RoomError::NoSuchEvent)?;
         let access = self.possible_access(room_id, user_id).await?;
-        if access.history.allows(&event) {
+        if access.allows(&event) {
             return Ok((access, event));
         }
         Err(RoomError::NoSuchEvent)

@@ -72,7 +72,7 @@ impl Rooms {
                 }
                 let missing = limit - read.events.len() as u64;
                 // One more than is missing tells whether there is more.
-                let batch = if filter.allows_all() && scanned == 0 {
+                let batch = if filter.allows_all() && access.ignores_nobody() && scanned == 0 {
                     missing + 1
                 } else {
                     (missing + 1).max(BATCH)
@@ -84,7 +84,7 @@ impl Rooms {
                     .await?;
                 let exhausted = (rows.len() as u64) < batch;
                 for event in rows {
-                    let is_wanted = access.history.allows(&event) && filter.allows(&event);
+                    let is_wanted = access.allows(&event) && filter.allows(&event);
                     if scanned >= SCAN_BUDGET || (is_wanted && read.events.len() as u64 == limit) {
                         read.next = Some(at);
                         return Ok(read);

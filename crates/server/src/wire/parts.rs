@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use actix_web::web;
 use greenroom_account::{
-    AccountDataService, AccountDataSettings, FanOutSettings, ProfileFanOut, ProfileService,
-    ProfileSettings, TagService,
+    AccountDataService, AccountDataSettings, FanOutSettings, IgnoreLists, ProfileFanOut,
+    ProfileService, ProfileSettings, TagService,
 };
 use greenroom_api::{ApiSettings, RateLimits};
 use greenroom_auth::{AuthService, AuthSettings, RegistrationMode, Sessions};
@@ -86,11 +86,18 @@ pub(crate) fn administration(
     let database = open_database(config, data_dir)?;
     let auth = Arc::new(auth_service(config, &database)?);
     let signer = Arc::new(keys::signer(data_dir, &config.server_name)?);
-    let rooms = rooms(&database, signer, Arc::new(SystemClock), 1);
+    let ignored = Arc::new(IgnoreLists::new(database.shared()));
+    let rooms = rooms(&database, signer, ignored, Arc::new(SystemClock), 1);
     Ok((database, Operator { auth, rooms }))
 }
 
-fn rooms(database: &Db, signer: Arc<EventSigner>, clock: Arc<dyn Clock>, arbiters: usize) -> Rooms {
+fn rooms(
+    database: &Db,
+    signer: Arc<EventSigner>,
+    ignored: Arc<IgnoreLists>,
+    clock: Arc<dyn Clock>,
+    arbiters: usize,
+) -> Rooms {
     Rooms::start(greenroom_rooms::Parts {
         rooms: database.shared(),
         state: database.shared(),
@@ -99,6 +106,7 @@ fn rooms(database: &Db, signer: Arc<EventSigner>, clock: Arc<dyn Clock>, arbiter
         directory: database.shared(),
         profiles: database.shared(),
         accounts: database.shared(),
+        ignored,
         stream: database.stream().clone(),
         tokens: keys::token_signer(&signer),
         signer,
@@ -137,6 +145,27 @@ fn fan_out(database: &Db, rooms: &Rooms) -> Arc<ProfileFanOut> {
     ))
 }
 
+fn typing(database: &Db, clock: &Arc<dyn Clock>) -> Arc<TypingTracker> {
+    Arc::new(TypingTracker::new(
+        database.shared(),
+        database.stream().clone(),
+        Arc::clone(clock),
+        TypingSettings::default(),
+    ))
+}
+
+fn presence(config: &Config, database: &Db, clock: &Arc<dyn Clock>) -> Arc<PresenceTracker> {
+    Arc::new(PresenceTracker::new(
+        database.shared(),
+        database.stream().clone(),
+        Arc::clone(clock),
+        PresenceSettings {
+            enabled: config.presence,
+            ..PresenceSettings::default()
+        },
+    ))
+}
+
 /// Every part of a running server.
 pub(crate) struct Parts {
     clock: Arc<dyn Clock>,
@@ -169,22 +198,16 @@ impl Parts {
         let signer = Arc::new(keys::signer(data_dir, &config.server_name)?);
         let tokens = keys::token_signer(&signer);
         let auth = web::Data::new(auth_service(config, database)?);
-        let typing = Arc::new(TypingTracker::new(
-            database.shared(),
-            stream.clone(),
+        let typing = typing(database, &clock);
+        let presence = presence(config, database, &clock);
+        let ignored = Arc::new(IgnoreLists::new(database.shared()));
+        let rooms = rooms(
+            database,
+            signer,
+            Arc::clone(&ignored),
             Arc::clone(&clock),
-            TypingSettings::default(),
-        ));
-        let presence = Arc::new(PresenceTracker::new(
-            database.shared(),
-            stream.clone(),
-            Arc::clone(&clock),
-            PresenceSettings {
-                enabled: config.presence,
-                ..PresenceSettings::default()
-            },
-        ));
-        let rooms = rooms(database, signer, Arc::clone(&clock), config.workers);
+            config.workers,
+        );
         let sync = SyncService::start(greenroom_sync::Parts {
             members: database.shared(),
             timeline: database.shared(),
@@ -195,6 +218,7 @@ impl Parts {
             profiles: database.shared(),
             directory: database.shared(),
             filters: database.shared(),
+            ignored: Arc::clone(&ignored) as _,
             typing: Arc::clone(&typing) as _,
             presence: Arc::clone(&presence) as _,
             stream: stream.clone(),
@@ -211,6 +235,7 @@ impl Parts {
         stream.observe(vec![
             // A token that was revoked is dead before anybody is told that it is.
             sessions as _,
+            ignored as _,
             sync.observer(),
             Arc::clone(&typing) as _,
             Arc::clone(&presence) as _,

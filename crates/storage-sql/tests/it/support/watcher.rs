@@ -51,7 +51,9 @@ impl Watcher {
             .map(|change| match &change.kind {
                 ChangeKind::Event { event, .. } => format!("event {}", event.event_type),
                 ChangeKind::Redacted { event, .. } => format!("redacted {}", event.event_type),
-                ChangeKind::AccountData { user_id, room_id } => format!(
+                ChangeKind::AccountData {
+                    user_id, room_id, ..
+                } => format!(
                     "account data of {user_id} in {}",
                     room_id.as_deref().map_or("all", |room| room.as_str())
                 ),
