@@ -9,12 +9,12 @@ use futures_util::FutureExt;
 use greenroom_events::Format;
 use greenroom_model::{Clock, StreamPosition, SyncToken, TokenSigner};
 use greenroom_storage::{
-    AccountDataStore, DirectoryStore, FilterStore, MemberStore, ProfileStore, ReceiptStore,
-    StateStore, TimelineStore,
+    AccountDataStore, DirectoryStore, FilterStore, MemberStore, ProfileStore, Receipt,
+    ReceiptStore, StateStore, TimelineStore,
 };
 use greenroom_stream::{
-    ChangeObserver, ChangeStream, IgnoreSource, PresenceSource, SyncPresence, TypingSource,
-    TypingUsers,
+    ChangeObserver, ChangeStream, IgnoreSource, IgnoredUsers, PresenceSource, SyncPresence,
+    TypingSource, TypingUsers,
 };
 use ruma::{OwnedDeviceId, OwnedUserId, RoomId, UserId};
 use serde_json::value::RawValue;
@@ -168,6 +168,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) format: Format,
     /// The members that the client has been told of, where members are lazy-loaded.
     pub(crate) introduced: Members,
+    /// Of whom the user wants to see nothing but state.
+    pub(crate) ignored: IgnoredUsers,
 }
 
 impl Reading<'_> {
@@ -186,12 +188,34 @@ impl Reading<'_> {
 
     /// Who types in a room, if the client has to be told.
     pub(crate) fn new_typing(&self, room_id: &RoomId) -> Option<TypingUsers> {
-        let typing = self.service.parts.typing.typing(room_id);
+        let typing = self.typing(room_id);
         if self.typing_is_stale() {
             return Some(typing.unwrap_or_default());
         }
         let after = self.since.map_or(0, |since| since.typing);
         typing.filter(|typing| typing.counter > after)
+    }
+
+    /// Who types in a room, of those whom the user does not ignore.
+    pub(crate) fn typing(&self, room_id: &RoomId) -> Option<TypingUsers> {
+        let mut typing = self.service.parts.typing.typing(room_id)?;
+        typing.user_ids.retain(|user| !self.ignored.contains(user));
+        Some(typing)
+    }
+
+    /// The receipts of a room after `after` and not after `upto`, without those of users who are
+    /// ignored.
+    pub(crate) async fn receipts(
+        &self,
+        room_id: &RoomId,
+        after: StreamPosition,
+        upto: StreamPosition,
+    ) -> Result<Vec<Receipt>, SyncError> {
+        let store = &self.service.parts.receipts;
+        let user_id = &self.user.user_id;
+        let mut receipts = store.receipts(room_id, user_id, after, upto).await?;
+        receipts.retain(|receipt| !self.ignored.contains(&receipt.user_id));
+        Ok(receipts)
     }
 }
 
@@ -300,6 +324,7 @@ impl SyncService {
                     Format::SYNC
                 }),
                 introduced: introduced.clone(),
+                ignored: service.parts.ignored.ignored_by(&user.user_id).await?,
             };
             // Boxed, so that a request that only waits does not keep the room for reading.
             let Some(read) = reading.read().boxed().await? else {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 mod absence;
 mod filters;
 mod gaps;
+mod ignored;
 mod lazy;
 mod legacy;
 mod memberships;

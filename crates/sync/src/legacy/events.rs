@@ -81,6 +81,7 @@ impl SyncService {
                 upto: service.now_for(&user).await,
                 format: Format::LEGACY,
                 introduced: Members::default(),
+                ignored: service.parts.ignored.ignored_by(user_id).await?,
             };
             let (chunk, upto) = self.chunk(&reading, since, room_id).boxed().await?;
             let left = until.saturating_duration_since(Instant::now());
@@ -154,7 +155,10 @@ impl SyncService {
                         changed.push(room_id.clone());
                     }
                     typed.push(room_id.clone());
-                } else if standing.position > since.position {
+                } else if standing.position > since.position
+                    && !(standing.membership == MembershipState::Invite
+                        && reading.ignored.contains(&standing.sender))
+                {
                     outside.insert(room_id.clone(), standing.position);
                 }
             }),
@@ -193,10 +197,8 @@ impl SyncService {
             if !typed.contains(room_id) {
                 continue;
             }
-            let receipts = &self.inner.parts.receipts;
-            let user_id = &reading.user.user_id;
-            let read = receipts
-                .receipts(room_id, user_id, since.position, upto.position)
+            let read = reading
+                .receipts(room_id, since.position, upto.position)
                 .await?;
             chunk.extend(receipt_events(read, Some(room_id))?);
         }
@@ -269,7 +271,7 @@ impl SyncService {
             let Some(history) = histories.get(&event.room_id) else {
                 continue;
             };
-            if history.allows(event) {
+            if history.allows(event) && !reading.ignored.hides(event) {
                 rendered.push(reading.viewer(history, None).view(event, &related)?);
             }
         }

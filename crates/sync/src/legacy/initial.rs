@@ -102,7 +102,12 @@ impl SyncService {
         let mut standings = Vec::new();
         reading.user.each_room(|room_id, standing| {
             // Joined rooms and invites: the first API knows nothing of knocks.
-            if standing.membership != MembershipState::Knock {
+            let wanted = match standing.membership {
+                MembershipState::Knock => false,
+                MembershipState::Invite => !reading.ignored.contains(&standing.sender),
+                _ => true,
+            };
+            if wanted {
                 standings.push((room_id.clone(), standing.clone()));
             }
         });
@@ -201,6 +206,7 @@ impl SyncService {
             upto,
             format: Format::LEGACY,
             introduced: Members::default(),
+            ignored: self.inner.parts.ignored.ignored_by(user_id).await?,
         })
     }
 
@@ -210,11 +216,7 @@ impl SyncService {
         room_id: &RoomId,
         upto: StreamPosition,
     ) -> Result<Vec<Box<RawValue>>, SyncError> {
-        let store = &self.inner.parts.receipts;
-        let user_id = &reading.user.user_id;
-        let receipts = store
-            .receipts(room_id, user_id, FROM_THE_START, upto)
-            .await?;
+        let receipts = reading.receipts(room_id, FROM_THE_START, upto).await?;
         receipt_events(receipts, Some(room_id))
     }
 
@@ -234,7 +236,7 @@ impl SyncService {
             .await?;
         events.reverse();
         let start = events.first().map_or(upto, |first| first.position.before());
-        events.retain(|event| history.allows(event));
+        events.retain(|event| history.allows(event) && !reading.ignored.hides(event));
         let state = parts.state.state_at(room_id, upto, None).await?;
         let user_id = &reading.user.user_id;
         let page = |position| parts.tokens.page(user_id, room_id, PageToken { position });

@@ -113,12 +113,9 @@ impl Reading<'_> {
             return Ok(events);
         }
         if (is_new || newest > after) && filter.allows_type("m.receipt", None) {
-            let store = &self.service.parts.receipts;
             let upto = self.upto.position;
-            let mut receipts = store
-                .receipts(&room.room_id, &self.user.user_id, after, upto)
-                .await?;
-            if receipts.is_empty() && is_new {
+            let mut receipts = self.receipts(&room.room_id, after, upto).await?;
+            if receipts.is_empty() && is_new && self.ignored.is_empty() {
                 facts.keep_no_receipts(&room.room_id, edition, newest);
             }
             receipts.retain(|receipt| filter.allows_type("m.receipt", Some(&receipt.user_id)));
@@ -135,7 +132,7 @@ impl Reading<'_> {
         }
         let changed = self.since.and_then(|_| self.new_typing(room_id));
         let is_change = changed.is_some();
-        let now = || self.service.parts.typing.typing(room_id);
+        let now = || self.typing(room_id);
         let typing = changed.or_else(|| is_new.then(now).flatten())?;
         let wanted = |user_id: &OwnedUserId| filter.allows_type("m.typing", Some(user_id));
         let typers: Vec<_> = typing.user_ids.into_iter().filter(wanted).collect();

@@ -144,7 +144,10 @@ impl Reading<'_> {
                         found.joined.push((Arc::clone(room), standing.joined_since));
                     }
                 }
-                (MembershipState::Invite, _) if standing.position > after => {
+                // "Servers must not send room invites from ignored users to clients."
+                (MembershipState::Invite, _)
+                    if standing.position > after && !self.ignored.contains(&standing.sender) =>
+                {
                     found.invited.push((room_id.clone(), standing.clone()));
                 }
                 (MembershipState::Knock, _) if standing.position > after => {

@@ -94,7 +94,7 @@ impl Reading<'_> {
         })
     }
 
-    /// Those of the users who are known and whom the filter lets through.
+    /// Those of the users who are known, not ignored, and whom the filter lets through.
     fn statuses(
         &self,
         users: impl IntoIterator<Item = OwnedUserId>,
@@ -102,6 +102,7 @@ impl Reading<'_> {
         let filter = &self.filter.presence;
         users
             .into_iter()
+            .filter(|user_id| !self.ignored.contains(user_id))
             .filter(|user_id| filter.allows_type("m.presence", Some(user_id)))
             .filter_map(|user_id| {
                 let status = self.service.parts.presence.presence(&user_id)?;

@@ -8,6 +8,7 @@ use greenroom_events::{
 };
 use greenroom_model::{PageToken, StoredEvent, StreamPosition};
 use greenroom_storage::Direction;
+use greenroom_stream::IgnoredUsers;
 use ruma::{RoomId, events::room::member::MembershipState};
 use serde_json::value::RawValue;
 
@@ -65,6 +66,7 @@ impl Reading<'_> {
         let count = usize::try_from(limit).unwrap_or(usize::MAX);
         let picked = || Picked {
             filter: &self.filter.timeline,
+            ignored: &self.ignored,
             history,
             is_joined: history.membership_at(upto) == &MembershipState::Join,
             count,
@@ -92,7 +94,7 @@ impl Reading<'_> {
         let (mut at, mut scanned) = (upto, 0);
         'read: loop {
             let missing = limit.saturating_sub(picked.newest_first.len() as u64) + 1;
-            let batch = match self.filter.timeline.allows_all() {
+            let batch = match self.filter.timeline.allows_all() && self.ignored.is_empty() {
                 true => missing,
                 false => missing.max(100),
             };
@@ -192,6 +194,7 @@ impl Reading<'_> {
 /// Events of a room that belong into a timeline, taken from the newest back.
 struct Picked<'a> {
     filter: &'a EventFilter,
+    ignored: &'a IgnoredUsers,
     history: &'a VisibilityHistory,
     /// Whether the reader is joined at the end: then they must end up with the state as it is.
     is_joined: bool,
@@ -209,7 +212,7 @@ impl Picked<'_> {
         let event = &tail.event;
         if !self.history.allows(event) {
             self.is_cut |= self.is_joined && event.state_key.is_some();
-        } else if self.filter.allows(event) {
+        } else if self.filter.allows(event) && !self.ignored.hides(event) {
             if is_over || self.is_cut || self.newest_first.len() >= self.count {
                 self.limited = true;
                 return false;
