@@ -12,6 +12,7 @@ use crate::{
     Db,
     accounts::is_active,
     connection::{AnyConnection, FromDiesel},
+    pushers::delete_pushers,
     rows::{id, ms, ts},
     schema::{access_tokens, accounts, devices, refresh_tokens},
     text::{pack, unpack},
@@ -138,6 +139,7 @@ pub(crate) fn delete_sessions(
             continue;
         }
         delete_tokens(tx.conn, user_id, &stored).map_err(StorageError::from_diesel)?;
+        delete_pushers(tx.conn, user_id, &stored).map_err(StorageError::from_diesel)?;
         diesel::delete(devices::table.find((user_id.as_str(), &stored)))
             .execute(tx.conn)
             .map_err(StorageError::from_diesel)?;
@@ -228,6 +230,8 @@ impl DeviceStore for Db {
             });
             if used {
                 delete_tokens(tx.conn, &user_id, &device_id).map_err(StorageError::from_diesel)?;
+                // Whoever set it, it may be whoever holds the copy.
+                delete_pushers(tx.conn, &user_id, &device_id).map_err(StorageError::from_diesel)?;
                 return Ok(Refresh::Reused);
             }
             let device = (user_id.as_str(), device_id.as_str());

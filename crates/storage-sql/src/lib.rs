@@ -14,6 +14,7 @@ mod filters;
 mod members;
 mod migrate;
 mod profiles;
+mod pushers;
 mod readers;
 mod receipts;
 mod rooms;

@@ -165,4 +165,23 @@ table! {
     }
 }
 
+table! {
+    pushers (app_id, pushkey, user_id) {
+        app_id -> Text,
+        pushkey -> Text,
+        user_id -> Text,
+        device_id -> Text,
+        app_display_name -> Text,
+        device_display_name -> Text,
+        profile_tag -> Nullable<Text>,
+        lang -> Text,
+        data -> Binary,
+        set_ts -> BigInt,
+        position -> BigInt,
+        unread_told -> Nullable<BigInt>,
+        failures -> BigInt,
+        retry_ts -> BigInt,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(events, room_state, memberships, rooms, accounts);

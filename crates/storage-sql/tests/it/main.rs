@@ -20,6 +20,7 @@ mod members;
 mod migrations;
 mod postgres_outage;
 mod profiles;
+mod pushers;
 mod query_plans;
 mod receipts;
 mod redaction;

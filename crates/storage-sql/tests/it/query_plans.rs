@@ -13,8 +13,8 @@ use diesel::{
 use greenroom_model::StreamPosition;
 use greenroom_storage::{
     AccountDataStore, AccountStore, DeviceStore, Direction, DirectoryStore, FilterStore,
-    MemberStore, ProfileStore, PublicRoomsQuery, Receipt, ReceiptStore, RoomStore, StateStore,
-    TimelineStore, UiaStore,
+    MemberStore, ProfileStore, PublicRoomsQuery, Pusher, PusherId, PusherProgress, PusherStore,
+    Receipt, ReceiptStore, RoomStore, StateStore, TimelineStore, UiaStore,
 };
 use ruma::{events::room::member::MembershipState, room_alias_id};
 use serde_json::{json, value::to_raw_value};
@@ -217,6 +217,16 @@ async fn the_questions_of_sync_go_by_an_index() {
             ruma::event_id!("$y").to_owned()
         ])
     );
+    uses!(
+        db,
+        "USING INDEX pushers_by_user (user_id=?)",
+        db.pushers_of(alice)
+    );
+    uses!(
+        db,
+        "USING COVERING INDEX pushers_by_user (user_id=?)",
+        db.members_with_pushers(id)
+    );
     db.close().await;
 }
 
@@ -344,4 +354,36 @@ async fn the_writes_and_the_questions_of_accounts_go_by_an_index() {
         let scans = steps.iter().any(|step| step.contains("SCAN"));
         assert!(passes || !scans, "{sql}: {steps:#?}");
     }
+}
+
+#[tokio::test]
+async fn the_writes_of_pushers_go_by_an_index() {
+    let db = TestDb::at(watched());
+    let alice = register(&db, "alice").await;
+    db.create_session(&alice, session("A", 1)).await.unwrap();
+    plans(&db.place);
+    let id = PusherId {
+        user_id: alice.clone(),
+        app_id: "app".to_owned(),
+        pushkey: "key".to_owned(),
+    };
+    let pusher = Pusher {
+        id: id.clone(),
+        device_id: "A".into(),
+        app_display_name: String::new(),
+        device_display_name: String::new(),
+        profile_tag: None,
+        lang: String::new(),
+        data: to_raw_value(&json!({})).unwrap(),
+        set_ts_ms: 1,
+    };
+    db.set_pusher(pusher, StreamPosition(1), false, 9)
+        .await
+        .unwrap();
+    db.note_progress(vec![(id.clone(), PusherProgress::default())])
+        .await
+        .unwrap();
+    db.delete_pusher(&id, None).await.unwrap();
+    db.delete_device(&alice, "A".into()).await.unwrap();
+    assert_uses(&db.place, "pushers", "pushers_by_user (user_id=?)");
 }
