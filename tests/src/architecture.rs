@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("auth", SUBSYSTEM),
     ("account", SUBSYSTEM),
     ("ephemeral", SUBSYSTEM),
+    ("push", SUBSYSTEM),
     ("rooms", SUBSYSTEM),
     ("sync", SUBSYSTEM),
     // Its writer announces what it has committed.
@@ -34,6 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "auth",
             "account",
             "ephemeral",
+            "push",
             "rooms",
             "sync",
         ],
@@ -49,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "auth",
             "account",
             "ephemeral",
+            "push",
             "rooms",
             "sync",
             "storage-sql",

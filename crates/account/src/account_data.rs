@@ -5,32 +5,38 @@
 use std::sync::Arc;
 
 use greenroom_storage::AccountDataStore;
+use greenroom_stream::BuiltinAccountData;
 use ruma::{RoomId, UserId};
 use serde_json::value::RawValue;
 
 use crate::{
-    AccountDataSettings, AccountError, PushRules,
+    AccountDataSettings, AccountError,
     tags::{TAG, check_tag_content},
 };
 
 /// The longest type, in bytes: account data is delivered as events, whose types end there.
 const MAX_TYPE_BYTES: usize = 255;
-const PUSH_RULES: &str = "m.push_rules";
 /// What the server manages itself. Clients read it like any other account data.
-const MANAGED: [&str; 2] = ["m.fully_read", PUSH_RULES];
+const MANAGED: [&str; 2] = ["m.fully_read", "m.push_rules"];
 
 /// Reads and sets one's own account data.
 pub struct AccountDataService {
     account_data: Arc<dyn AccountDataStore>,
+    builtin: Arc<dyn BuiltinAccountData>,
     settings: AccountDataSettings,
 }
 
 impl AccountDataService {
     /// A service over this store.
     #[must_use]
-    pub fn new(account_data: Arc<dyn AccountDataStore>, settings: AccountDataSettings) -> Self {
+    pub fn new(
+        account_data: Arc<dyn AccountDataStore>,
+        builtin: Arc<dyn BuiltinAccountData>,
+        settings: AccountDataSettings,
+    ) -> Self {
         Self {
             account_data,
+            builtin,
             settings,
         }
     }
@@ -78,7 +84,7 @@ impl AccountDataService {
     /// # Errors
     ///
     /// [`AccountError::Forbidden`] for another user's, [`AccountError::NotFound`] if it was never
-    /// set.
+    /// set and is nothing that everyone has.
     pub async fn get(
         &self,
         requester: &UserId,
@@ -87,15 +93,18 @@ impl AccountDataService {
         data_type: &str,
     ) -> Result<Box<RawValue>, AccountError> {
         own(requester, user_id)?;
-        if room_id.is_none() && data_type == PUSH_RULES {
-            return Ok(PushRules::of(user_id).content());
-        }
-        self.account_data
+        let stored = self
+            .account_data
             .account_data(user_id, room_id, data_type)
-            .await?
-            .ok_or(AccountError::NotFound {
-                what: "account data",
-            })
+            .await?;
+        let builtin = || {
+            let all = room_id.is_none().then(|| self.builtin.of(user_id));
+            let mut all = all.into_iter().flatten();
+            all.find_map(|(builtin, content)| (builtin == data_type).then_some(content))
+        };
+        stored.or_else(builtin).ok_or(AccountError::NotFound {
+            what: "account data",
+        })
     }
 }
 
@@ -121,7 +130,6 @@ pub(crate) fn check_object(content: &RawValue) -> Result<(), AccountError> {
 #[cfg(test)]
 mod tests {
     use ruma::{room_id, user_id};
-    use serde_json::{Value, json};
 
     use super::*;
     use crate::testing::{MemoryAccountData, raw};
@@ -135,7 +143,8 @@ mod tests {
             max_content_bytes: 32,
             ..Default::default()
         };
-        AccountDataService::new(Arc::new(MemoryAccountData::default()), settings)
+        let store = Arc::new(MemoryAccountData::default());
+        AccountDataService::new(store, Arc::new(Rules), settings)
     }
 
     async fn set(
@@ -213,17 +222,32 @@ mod tests {
         }
     }
 
+    /// What everyone has.
+    struct Rules;
+
+    impl BuiltinAccountData for Rules {
+        fn of(&self, user_id: &UserId) -> Vec<(String, Box<RawValue>)> {
+            let content = format!(r#"{{"of":"{user_id}"}}"#);
+            vec![("m.push_rules".to_owned(), raw(&content))]
+        }
+    }
+
     #[tokio::test]
-    async fn push_rules_read_like_other_account_data() {
-        let read = service()
-            .get(alice(), alice(), None, "m.push_rules")
+    async fn what_everyone_has_reads_like_other_account_data_until_it_is_set() {
+        let service = service();
+        let read = async |room| {
+            let read = service.get(alice(), alice(), room, "m.push_rules").await;
+            read.map(|content| content.get().to_owned())
+        };
+        assert_eq!(read(None).await.unwrap(), r#"{"of":"@alice:localhost"}"#);
+        let in_a_room = read(Some(room_id!("!room:localhost"))).await;
+        assert!(matches!(in_a_room, Err(AccountError::NotFound { .. })));
+        let store = &service.account_data;
+        store
+            .set_account_data(alice(), None, "m.push_rules", raw(r#"{"set":1}"#))
             .await
             .unwrap();
-        let read: Value = serde_json::from_str(read.get()).unwrap();
-        assert_eq!(
-            read["global"]["override"][0]["rule_id"],
-            json!(".m.rule.master")
-        );
+        assert_eq!(read(None).await.unwrap(), r#"{"set":1}"#);
     }
 
     #[tokio::test]

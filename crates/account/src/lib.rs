@@ -1,5 +1,4 @@
-//! What a user keeps on the server: their profile, account data, tags, whom they ignore
-//! and push rules.
+//! What a user keeps on the server: their profile, account data, tags and whom they ignore.
 //!
 //! The services decide who may do what and within which bounds; storage keeps it. A changed
 //! display name or avatar is carried into the member events of every joined room by a durable
@@ -10,7 +9,6 @@ mod error;
 mod ignored_users;
 mod jobs;
 mod profile;
-mod push_rules;
 mod settings;
 mod tags;
 #[cfg(test)]
@@ -21,6 +19,5 @@ pub use error::AccountError;
 pub use ignored_users::IgnoreLists;
 pub use jobs::profile_fanout::{MemberEventUpdater, MemberUpdateError, ProfileFanOut};
 pub use profile::ProfileService;
-pub use push_rules::{PushRules, default_push_rules};
 pub use settings::{AccountDataSettings, AccountSettings, FanOutSettings, ProfileSettings};
 pub use tags::{TagService, Tags};

@@ -57,7 +57,11 @@ fn copy(from: &CanonicalJsonObject, path: &[String], to: &mut CanonicalJsonObjec
     }
 }
 
-fn split_path(path: &str) -> Vec<String> {
+/// The names in a [dot-separated property path][paths].
+///
+/// [paths]: https://spec.matrix.org/v1.19/appendices/#dot-separated-property-paths
+#[must_use]
+pub fn split_path(path: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut name = String::new();
     let mut chars = path.chars().peekable();

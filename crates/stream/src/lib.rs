@@ -5,9 +5,11 @@
 //! send will find the event in a sync. Typing and presence never touch the database; their
 //! sources announce an [`EphemeralChange`] instead.
 
+mod account_data;
 mod change;
 mod ephemeral;
 mod ignore;
+mod unread;
 
 use std::{
     fmt,
@@ -20,11 +22,13 @@ use std::{
 
 use greenroom_model::StreamPosition;
 
+pub use account_data::BuiltinAccountData;
 pub use change::{Change, ChangeKind, MembershipChange};
 pub use ephemeral::{
     EphemeralChange, PresenceSource, PresenceStatus, SyncPresence, TypingSource, TypingUsers,
 };
 pub use ignore::{IgnoreSource, IgnoredUsers, Unanswered};
+pub use unread::{RecentEvents, Unread, UnreadCount, UnreadQuery, UnreadSource};
 
 /// Somebody who wants to know what was committed.
 ///

@@ -22,4 +22,4 @@ pub use answer::{
 pub use error::SyncError;
 pub use filter::{CompiledFilter, FilterChoice};
 pub use legacy::{EventsAnswer, InitialRoom, InitialSync, MessagesChunk};
-pub use service::{BuiltinAccountData, Parts, SyncRequest, SyncService, SyncSettings};
+pub use service::{Parts, SyncRequest, SyncService, SyncSettings};

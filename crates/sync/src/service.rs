@@ -13,8 +13,8 @@ use greenroom_storage::{
     ReceiptStore, StateStore, TimelineStore,
 };
 use greenroom_stream::{
-    ChangeObserver, ChangeStream, IgnoreSource, IgnoredUsers, PresenceSource, SyncPresence,
-    TypingSource, TypingUsers,
+    BuiltinAccountData, ChangeObserver, ChangeStream, IgnoreSource, IgnoredUsers, PresenceSource,
+    SyncPresence, TypingSource, TypingUsers,
 };
 use ruma::{OwnedDeviceId, OwnedUserId, RoomId, UserId};
 use serde_json::value::RawValue;
@@ -27,12 +27,6 @@ use crate::{
     index::{Index, Members, User},
     sections::Read,
 };
-
-/// Account data that every user has without having set it, such as the predefined push rules.
-pub trait BuiltinAccountData: Send + Sync {
-    /// Types and contents. What the user has set of the same type takes their place.
-    fn of(&self, user_id: &UserId) -> Vec<(String, Box<RawValue>)>;
-}
 
 /// Settings of sync.
 #[derive(Clone, Debug)]

@@ -1,10 +1,11 @@
 //! What one part needs of another that it does not know.
 
 use async_trait::async_trait;
-use greenroom_account::{MemberEventUpdater, MemberUpdateError, default_push_rules};
+use greenroom_account::{MemberEventUpdater, MemberUpdateError};
 use greenroom_api::{ApiError, client::DeactivationHook};
+use greenroom_push::default_push_rules;
 use greenroom_rooms::Rooms;
-use greenroom_sync::BuiltinAccountData;
+use greenroom_stream::BuiltinAccountData;
 use ruma::{RoomId, UserId};
 use serde_json::value::RawValue;
 

@@ -255,6 +255,7 @@ impl Parts {
             )),
             account_data: web::Data::new(AccountDataService::new(
                 database.shared(),
+                Arc::new(PushRulesForAll),
                 settings.clone(),
             )),
             tags: web::Data::new(TagService::new(database.shared(), settings)),

@@ -1,6 +1,6 @@
 //! `GET /_matrix/client/*/pushrules/`
 
-use greenroom_account::PushRules;
+use greenroom_push::PushRules;
 use serde_json::value::RawValue;
 
 use crate::{JsonAnswer, Requester};

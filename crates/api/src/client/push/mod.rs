@@ -1,6 +1,6 @@
 //! [Push rules](https://spec.matrix.org/v1.19/client-server-api/#push-rules-api), to be read.
 
-use greenroom_account::PushRules;
+use greenroom_push::PushRules;
 use ruma::{
     api::client as spec,
     push::{AnyPushRule, RuleKind},
