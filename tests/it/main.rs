@@ -19,6 +19,7 @@ mod membership;
 mod privacy;
 mod rooms;
 mod server;
+mod spaces;
 mod sync;
 mod tutorial;
 mod tutorial_doc;

@@ -24,6 +24,7 @@ mod ruma_http;
 mod settings;
 mod sparing_log;
 mod uia_body;
+mod visitor;
 
 pub use address::{ClientAddress, Network, NotANetwork};
 pub use api_version::ApiVersion;
@@ -40,3 +41,4 @@ pub use routes::{Access, PathArgs, RouteEntry, Routes};
 pub use ruma_http::{JsonAnswer, Ruma};
 pub use settings::ApiSettings;
 pub use uia_body::UiaBody;
+pub(crate) use visitor::Visitor;

@@ -39,6 +39,11 @@ pub enum Limited {
     /// What somebody says of themselves or keeps for themselves: typing, presence, receipts, the
     /// profile, account data, tags, filters, a change of the account.
     Update,
+    /// A question that takes some looking: the rooms of a space, a room's summary, a search of the
+    /// user directory, rooms shared with somebody.
+    Lookup,
+    /// A report of something to the administrators.
+    Report,
 }
 
 /// A bucket of `burst` acts, into which one more falls every `refill`.
@@ -84,6 +89,10 @@ pub struct RateLimitSettings {
     pub joins: Limits,
     /// Typing, presence, receipts, profile, account data, tags, filters, changes of the account.
     pub updates: Limits,
+    /// Spaces, room summaries, the user directory, mutual rooms.
+    pub lookups: Limits,
+    /// Reports to the administrators.
+    pub reports: Limits,
 }
 
 impl Default for RateLimitSettings {
@@ -113,6 +122,15 @@ impl Default for RateLimitSettings {
                 per_account: Rate::new(200, millis(50)),
                 per_address: Rate::new(1_000, millis(5)),
             },
+            // A client looks for users with each letter that is typed.
+            lookups: Limits {
+                per_account: Rate::new(100, millis(100)),
+                per_address: Rate::new(300, millis(20)),
+            },
+            reports: Limits {
+                per_account: Rate::new(20, seconds(30)),
+                per_address: Rate::new(60, seconds(10)),
+            },
         }
     }
 }
@@ -128,6 +146,8 @@ struct Active {
     messages: Pair,
     joins: Pair,
     updates: Pair,
+    lookups: Pair,
+    reports: Pair,
     hasher: RandomState,
 }
 
@@ -147,6 +167,8 @@ impl RateLimits {
             messages: Pair::new(&settings.messages),
             joins: Pair::new(&settings.joins),
             updates: Pair::new(&settings.updates),
+            lookups: Pair::new(&settings.lookups),
+            reports: Pair::new(&settings.reports),
             hasher: RandomState::new(),
         }))
     }
@@ -195,6 +217,8 @@ impl Active {
             Limited::Message => &self.messages,
             Limited::Join => &self.joins,
             Limited::Update => &self.updates,
+            Limited::Lookup => &self.lookups,
+            Limited::Report => &self.reports,
         }
     }
 }
@@ -359,6 +383,8 @@ mod tests {
             messages: limits,
             joins: limits,
             updates: limits,
+            lookups: limits,
+            reports: limits,
         }))
     }
 

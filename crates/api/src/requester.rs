@@ -28,7 +28,7 @@ pub struct Requester {
 struct Proof;
 
 impl Requester {
-    fn of(session: &Session) -> Self {
+    pub(crate) fn of(session: &Session) -> Self {
         Self {
             user_id: session.user_id.clone(),
             device_id: session.device_id.clone(),
@@ -60,6 +60,11 @@ pub(crate) async fn session_of(request: &HttpRequest) -> Result<Arc<Session>, Ap
     let session = sessions.authenticate(&token).await?;
     request.extensions_mut().insert(Arc::clone(&session));
     Ok(session)
+}
+
+/// Whether a request names an access token, good or not.
+pub(crate) fn has_token(request: &HttpRequest) -> bool {
+    bearer_token(request).is_some() || query_token(request.query_string()).is_some()
 }
 
 /// The access token of a request: in the `Authorization` header, or, as old clients do, in the

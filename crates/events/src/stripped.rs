@@ -52,10 +52,27 @@ struct Content<'a> {
 ///
 /// [`EventError::Broken`] if the stored JSON is not an event.
 pub fn strip(stored: &StoredEvent) -> Result<Box<RawValue>, EventError> {
+    written(stored, false)
+}
+
+/// The same with its `origin_server_ts`, as the children of a space are listed.
+///
+/// # Errors
+///
+/// As [`strip`].
+pub fn strip_with_time(stored: &StoredEvent) -> Result<Box<RawValue>, EventError> {
+    written(stored, true)
+}
+
+fn written(stored: &StoredEvent, with_time: bool) -> Result<Box<RawValue>, EventError> {
     let Content { content } = serde_json::from_slice(&stored.json)?;
     let mut out = Vec::with_capacity(content.get().len() + 200);
     raw(&mut out, "{\"content\":");
     raw(&mut out, content.get());
+    if with_time {
+        let sent = stored.origin_server_ts.0;
+        raw(&mut out, &format!(",\"origin_server_ts\":{sent}"));
+    }
     field(&mut out, "sender", stored.sender.as_str())?;
     field(
         &mut out,

@@ -13,6 +13,10 @@ use crate::StreamPosition;
 
 /// How many bytes of the keyed hash travel in a token: 64 bits cannot be guessed online.
 const MAC_BYTES: usize = 8;
+/// The longest token of a fixed size, in characters behind its prefix.
+const MAX_TOKEN: usize = 64;
+/// The longest token of a list: its payload may hold an identifier of 255 bytes.
+const MAX_LIST_TOKEN: usize = 400;
 /// The bit of the typing counter that says whether somebody typed.
 const TYPERS: u64 = 1 << 63;
 const SYNC_PREFIX: &str = "s1";
@@ -145,6 +149,39 @@ impl TokenSigner {
         })
     }
 
+    /// A token for the next page of a list that is neither a sync nor a room's history.
+    ///
+    /// `kind` tells its lists from all others and begins the token; `about` is whose or which list it
+    /// is, in 255 bytes at most; `payload` says where to go on.
+    #[must_use]
+    pub fn list(&self, kind: &'static str, user: &UserId, about: &str, payload: &[u8]) -> String {
+        self.seal(kind, user.as_str(), about, payload)
+    }
+
+    /// The payload of a token that [`Self::list`] made of the same kind, for the same user and list.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError::Unknown`] for anything else.
+    pub fn read_list(
+        &self,
+        kind: &'static str,
+        user: &UserId,
+        about: &str,
+        token: &str,
+    ) -> Result<Vec<u8>, TokenError> {
+        let bytes = decoded(kind, token, MAX_LIST_TOKEN)?;
+        let at = bytes
+            .len()
+            .checked_sub(MAC_BYTES)
+            .ok_or(TokenError::Unknown)?;
+        let (payload, mac) = bytes.split_at_checked(at).ok_or(TokenError::Unknown)?;
+        self.hash(kind, user.as_str(), about, payload)
+            .verify_truncated_left(mac)
+            .map_err(|_| TokenError::Unknown)?;
+        Ok(payload.to_owned())
+    }
+
     fn hash(&self, prefix: &str, user: &str, room: &str, payload: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.mac.clone();
         mac.update(prefix.as_bytes());
@@ -179,14 +216,7 @@ impl TokenSigner {
         room: &str,
         token: &str,
     ) -> Result<[u8; N], TokenError> {
-        let encoded = token
-            .strip_prefix(prefix)
-            .and_then(|rest| rest.strip_prefix('_'))
-            .filter(|encoded| encoded.len() <= 64)
-            .ok_or(TokenError::Unknown)?;
-        let bytes = URL_SAFE_NO_PAD
-            .decode(encoded)
-            .map_err(|_| TokenError::Unknown)?;
+        let bytes = decoded(prefix, token, MAX_TOKEN)?;
         let (payload, mac) = bytes.split_first_chunk::<N>().ok_or(TokenError::Unknown)?;
         if mac.len() != MAC_BYTES {
             return Err(TokenError::Unknown);
@@ -196,6 +226,18 @@ impl TokenSigner {
             .map_err(|_| TokenError::Unknown)?;
         Ok(*payload)
     }
+}
+
+/// What a token says behind its prefix, unless that has more than `max_chars` characters.
+fn decoded(prefix: &str, token: &str, max_chars: usize) -> Result<Vec<u8>, TokenError> {
+    let encoded = token
+        .strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix('_'))
+        .filter(|encoded| encoded.len() <= max_chars)
+        .ok_or(TokenError::Unknown)?;
+    URL_SAFE_NO_PAD
+        .decode(encoded)
+        .map_err(|_| TokenError::Unknown)
 }
 
 /// A key as long as the hash's block, which HMAC takes as it is.
@@ -265,6 +307,29 @@ mod tests {
                 position: StreamPosition(42)
             })
         );
+    }
+
+    #[test]
+    fn b40_a_token_of_a_list_is_good_for_that_list_and_user_only() {
+        let alice = user_id!("@alice:localhost");
+        let place = "!".repeat(255);
+        let token = signer().list("x1", alice, "!a:localhost", place.as_bytes());
+        let read = |kind, user, about, token: &str| signer().read_list(kind, user, about, token);
+        assert_eq!(
+            read("x1", alice, "!a:localhost", &token),
+            Ok(place.into_bytes())
+        );
+        let bob = user_id!("@bob:localhost");
+        for (kind, user, about) in [
+            ("y1", alice, "!a:localhost"),
+            ("x1", bob, "!a:localhost"),
+            ("x1", alice, "!b:localhost"),
+        ] {
+            assert!(read(kind, user, about, &token).is_err());
+        }
+        for junk in ["", "x1", "x1_", "x1_AAAA", &"x1_A".repeat(999)] {
+            assert!(read("x1", alice, "!a:localhost", junk).is_err(), "{junk}");
+        }
     }
 
     #[test]

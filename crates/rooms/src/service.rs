@@ -8,7 +8,8 @@ use std::sync::{
 use greenroom_events::EventSigner;
 use greenroom_model::{Clock, TokenSigner};
 use greenroom_storage::{
-    AccountStore, DirectoryStore, MemberStore, ProfileStore, RoomStore, StateStore, TimelineStore,
+    AccountStore, DirectoryStore, MemberStore, ProfileStore, RoomStore, SpaceStore, StateStore,
+    TimelineStore,
 };
 use greenroom_stream::{ChangeStream, IgnoreSource};
 use ruma::{
@@ -19,6 +20,7 @@ use ruma::{
 use crate::{
     RoomError,
     actor::{Idle, Registry, Tools},
+    hierarchy::Walks,
     wish::Wish,
 };
 
@@ -43,6 +45,8 @@ pub struct Parts {
     pub members: Arc<dyn MemberStore>,
     /// Aliases and the directory.
     pub directory: Arc<dyn DirectoryStore>,
+    /// What rooms show to who is not in them.
+    pub spaces: Arc<dyn SpaceStore>,
     /// Names and avatars for member events.
     pub profiles: Arc<dyn ProfileStore>,
     /// Who exists.
@@ -70,6 +74,7 @@ pub struct Rooms {
 pub(crate) struct Inner {
     pub(crate) parts: Parts,
     registry: Registry,
+    walks: Walks,
     /// The time that the last create event was given, in milliseconds since the Unix epoch.
     last_creation_ms: AtomicU64,
 }
@@ -89,6 +94,7 @@ impl Rooms {
             inner: Arc::new(Inner {
                 parts,
                 registry,
+                walks: Walks::default(),
                 last_creation_ms: AtomicU64::new(0),
             }),
         }
@@ -96,6 +102,10 @@ impl Rooms {
 
     pub(crate) fn parts(&self) -> &Parts {
         &self.inner.parts
+    }
+
+    pub(crate) fn walks(&self) -> &Walks {
+        &self.inner.walks
     }
 
     /// The version of new rooms whose creators name none.

@@ -22,7 +22,7 @@ use crate::{
 /// their own.
 const MAX_TERM_BYTES: usize = 10_000;
 
-type RoomRow = (
+pub(crate) type RoomRow = (
     String,
     Option<String>,
     Option<String>,
@@ -35,7 +35,7 @@ type RoomRow = (
     i64,
 );
 
-fn public_room(row: RoomRow) -> Result<PublicRoom, StorageError> {
+pub(crate) fn public_room(row: RoomRow) -> Result<PublicRoom, StorageError> {
     let (room_id, name, topic, alias, avatar, join_rule, room_type, guest, visibility, joined) =
         row;
     Ok(PublicRoom {

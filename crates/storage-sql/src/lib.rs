@@ -20,6 +20,7 @@ mod receipts;
 mod rooms;
 mod rows;
 mod schema;
+mod spaces;
 mod state;
 mod text;
 mod timeline;

@@ -81,7 +81,7 @@ fn the_page_names_every_setting_by_its_key_its_variable_and_its_flag() {
     let page = read("configuration.md");
     for setting in settings::SETTINGS {
         let (key, rate) = match setting.key.strip_prefix("rate_limits.") {
-            // Twenty of a kind are one row.
+            // Those of an act are one row.
             Some(rate) if rate.contains('.') => ("rate_limits.ACT.WHOSE.", true),
             _ => (setting.key, false),
         };

@@ -16,6 +16,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<RateLimitSettings> {
         messages: read_limits(reader, "messages", default.messages),
         joins: read_limits(reader, "joins", default.joins),
         updates: read_limits(reader, "updates", default.updates),
+        lookups: read_limits(reader, "lookups", default.lookups),
+        reports: read_limits(reader, "reports", default.reports),
     };
     enabled.then_some(limits)
 }
@@ -46,6 +48,8 @@ pub(super) fn by_key(limits: &RateLimitSettings) -> Vec<(String, String)> {
         ("messages", limits.messages),
         ("joins", limits.joins),
         ("updates", limits.updates),
+        ("lookups", limits.lookups),
+        ("reports", limits.reports),
     ];
     let mut values = Vec::new();
     for (kind, limits) in kinds {

@@ -146,6 +146,38 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "rate_limits.updates.address.burst",
         "RATE_LIMITS_UPDATES_ADDRESS_BURST",
     ),
+    file(
+        "rate_limits.lookups.account.per_second",
+        "RATE_LIMITS_LOOKUPS_ACCOUNT_PER_SECOND",
+    ),
+    file(
+        "rate_limits.lookups.account.burst",
+        "RATE_LIMITS_LOOKUPS_ACCOUNT_BURST",
+    ),
+    file(
+        "rate_limits.lookups.address.per_second",
+        "RATE_LIMITS_LOOKUPS_ADDRESS_PER_SECOND",
+    ),
+    file(
+        "rate_limits.lookups.address.burst",
+        "RATE_LIMITS_LOOKUPS_ADDRESS_BURST",
+    ),
+    file(
+        "rate_limits.reports.account.per_second",
+        "RATE_LIMITS_REPORTS_ACCOUNT_PER_SECOND",
+    ),
+    file(
+        "rate_limits.reports.account.burst",
+        "RATE_LIMITS_REPORTS_ACCOUNT_BURST",
+    ),
+    file(
+        "rate_limits.reports.address.per_second",
+        "RATE_LIMITS_REPORTS_ADDRESS_PER_SECOND",
+    ),
+    file(
+        "rate_limits.reports.address.burst",
+        "RATE_LIMITS_REPORTS_ADDRESS_BURST",
+    ),
 ];
 
 impl Setting {

@@ -104,6 +104,7 @@ fn rooms(
         timeline: database.shared(),
         members: database.shared(),
         directory: database.shared(),
+        spaces: database.shared(),
         profiles: database.shared(),
         accounts: database.shared(),
         ignored,

@@ -26,6 +26,7 @@ mod receipts;
 mod redaction;
 mod restart;
 mod rooms;
+mod spaces;
 mod state;
 mod support;
 mod timeline;

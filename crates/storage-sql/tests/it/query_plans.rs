@@ -231,6 +231,34 @@ async fn the_questions_of_sync_go_by_an_index() {
 }
 
 #[tokio::test]
+async fn the_questions_of_spaces_go_by_an_index() {
+    use greenroom_storage::SpaceStore as _;
+
+    let db = TestDb::at(watched());
+    let (mut room, users) = room_with_members(&db, &["alice", "bob"]).await;
+    let allow = json!([{"type": "m.room_membership", "room_id": room.id}]);
+    let rules = json!({"join_rule": "restricted", "allow": allow});
+    room.set(&db, &users[0], "m.room.join_rules", rules).await;
+    let (id, end) = (&room.id, db.watcher.position());
+    plans(&db.place);
+    uses!(
+        db,
+        "room_state USING PRIMARY KEY (room_id=? AND event_type=?)",
+        db.space_children(id, end, 10)
+    );
+    for index in [
+        "rooms USING INDEX sqlite_autoindex_rooms_1 (room_id=?)",
+        "room_state USING PRIMARY KEY (room_id=? AND event_type=? AND state_key=?)",
+        "memberships USING PRIMARY KEY (room_id=? AND user_id=?)",
+    ] {
+        let asked = vec![id.clone(), ruma::room_id!("!other").to_owned()];
+        db.room_previews(asked, Some(&users[0])).await.unwrap();
+        assert_uses(&db.place, "room_previews", index);
+    }
+    db.close().await;
+}
+
+#[tokio::test]
 async fn a_page_of_the_directory_goes_by_its_index() {
     let db = TestDb::at(watched());
     let (room, users) = room_with_members(&db, &["alice"]).await;

@@ -11,6 +11,14 @@ const VERSIONS: [&str; 11] = [
     "v1.3",
 ];
 
+/// What is served beyond these versions, by the names under which clients look for it.
+const FEATURES: [&str; 1] = [
+    // Room summaries, of v1.15.
+    "org.matrix.msc3266",
+];
+
 pub(super) async fn handle(_: Ruma<Request>) -> Result<Ruma<Response>, ApiError> {
-    Ok(Ruma(Response::new(VERSIONS.map(str::to_owned).into())))
+    let mut response = Response::new(VERSIONS.map(str::to_owned).into());
+    response.unstable_features = FEATURES.map(|name| (name.to_owned(), true)).into();
+    Ok(Ruma(response))
 }

@@ -15,11 +15,13 @@ mod event_filter;
 mod forget_room;
 mod get_context;
 mod get_event_anywhere;
+mod get_hierarchy;
 mod get_member_events;
 mod get_message_events;
 mod get_room_event;
 mod get_state_event;
 mod get_state_events;
+mod get_summary;
 mod invite_user;
 mod join_room;
 mod joined_members;
@@ -32,6 +34,7 @@ mod redact_event;
 mod send_event;
 mod send_state_event;
 mod subject;
+mod summary;
 mod unban_user;
 
 use crate::Author;
@@ -44,6 +47,7 @@ pub(super) fn list(routes: &mut Routes) {
     membership(routes);
     state(routes);
     history(routes);
+    discovery(routes);
 }
 
 /// A path that ruma does not know, under the old API's version and today's.
@@ -146,6 +150,18 @@ fn history(routes: &mut Routes) {
         both_versions!("events/{event_id}"),
         get_event_anywhere::handle,
     );
+}
+
+/// Rooms that one need not be in.
+fn discovery(routes: &mut Routes) {
+    // js-sdk and the Rust SDK ask under different paths where a server is older than 1.15.
+    let paths = [
+        "/_matrix/client/unstable/im.nheko.summary/summary/{room_id_or_alias}",
+        "/_matrix/client/unstable/im.nheko.summary/rooms/{room_id_or_alias}/summary",
+        "/_matrix/client/v1/room_summary/{room_id_or_alias}",
+    ];
+    endpoint_at::<spec::room::get_summary::v1::Request, _, _>(routes, &paths, get_summary::handle);
+    endpoint::<spec::space::get_hierarchy::v1::Request, _, _>(routes, get_hierarchy::handle);
 }
 
 /// What a client is told of an event that it sent.
