@@ -375,6 +375,7 @@ async fn receipts_of_threads_stand_beside_each_other() {
         json!("main"),
         json!(""),
         json!(7),
+        Value::Null,
         json!("$other"),
         json!("nonsense"),
     ] {

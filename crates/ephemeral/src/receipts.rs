@@ -5,8 +5,11 @@
 
 use std::sync::Arc;
 
-use greenroom_model::{Clock, StoredEvent, StreamPosition};
-use greenroom_storage::{MemberStore, Receipt, ReceiptStore, TimelineStore};
+use greenroom_events::VisibilityHistory;
+use greenroom_model::{Clock, StoredEvent};
+use greenroom_storage::{
+    MemberStore, Receipt, ReceiptStore, RoomMembership, StateStore, TimelineStore,
+};
 use ruma::{
     EventId, OwnedEventId, RoomId, UserId,
     events::{receipt::ReceiptThread, room::member::MembershipState},
@@ -27,6 +30,7 @@ const MAX_HOPS: usize = 3;
 pub struct ReceiptService {
     receipts: Arc<dyn ReceiptStore>,
     timeline: Arc<dyn TimelineStore>,
+    state: Arc<dyn StateStore>,
     members: Arc<dyn MemberStore>,
     clock: Arc<dyn Clock>,
 }
@@ -48,12 +52,14 @@ impl ReceiptService {
     pub fn new(
         receipts: Arc<dyn ReceiptStore>,
         timeline: Arc<dyn TimelineStore>,
+        state: Arc<dyn StateStore>,
         members: Arc<dyn MemberStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             receipts,
             timeline,
+            state,
             members,
             clock,
         }
@@ -67,7 +73,7 @@ impl ReceiptService {
     /// # Errors
     ///
     /// [`EphemeralError::NotJoined`], [`EphemeralError::UnknownEvent`] for an event that is not in
-    /// this room, [`EphemeralError::InvalidParam`] for another type, or for a thread that the
+    /// this room or not for them to see, [`EphemeralError::InvalidParam`] for another type, or for a thread that the
     /// event is not in.
     pub async fn set_receipt(
         &self,
@@ -104,7 +110,7 @@ impl ReceiptService {
     /// # Errors
     ///
     /// [`EphemeralError::NotJoined`], [`EphemeralError::UnknownEvent`] if one of the events is not
-    /// in this room.
+    /// in this room or not for them to see.
     pub async fn set_read_markers(
         &self,
         user_id: &UserId,
@@ -122,33 +128,37 @@ impl ReceiptService {
         thread_id: Option<String>,
     ) -> Result<(), EphemeralError> {
         let membership = self.members.membership(room_id, user_id).await?;
-        if membership.is_none_or(|member| member.membership != MembershipState::Join) {
+        let membership = membership.filter(|member| member.membership == MembershipState::Join);
+        let Some(membership) = membership else {
             return Err(EphemeralError::NotJoined);
-        }
+        };
         let ReadMarkers {
             fully_read,
             read,
             read_private,
         } = markers;
         if let Some(event_id) = &fully_read {
-            self.event_in(room_id, event_id).await?;
+            self.visible_event(room_id, &membership, user_id, event_id)
+                .await?;
         }
         let ts_ms = self.clock.now_ms();
-        let mut receipts: Vec<(Receipt, StreamPosition)> = Vec::new();
+        let mut receipts = Vec::new();
         for (receipt_type, event_id) in [(READ, read), (READ_PRIVATE, read_private)] {
             let Some(event_id) = event_id else { continue };
-            let event = self.event_in(room_id, &event_id).await?;
+            let event = self
+                .visible_event(room_id, &membership, user_id, &event_id)
+                .await?;
             if let Some(thread_id) = &thread_id {
                 self.check_thread(room_id, &event, thread_id).await?;
             }
-            let receipt = Receipt {
+            receipts.push(Receipt {
                 user_id: user_id.to_owned(),
                 receipt_type: receipt_type.to_owned(),
                 thread_id: thread_id.clone(),
                 event_id,
+                event_position: event.position,
                 ts_ms,
-            };
-            receipts.push((receipt, event.position));
+            });
         }
         if receipts.is_empty() && fully_read.is_none() {
             return Ok(());
@@ -159,16 +169,27 @@ impl ReceiptService {
             .await?)
     }
 
-    /// The event, if it is in this room. That it exists elsewhere is nobody's business here.
-    async fn event_in(
+    /// The event, if it is in this room and the reader may see it. That it exists elsewhere, or was
+    /// sent when they might not see it, is nobody's business here.
+    async fn visible_event(
         &self,
         room_id: &RoomId,
+        membership: &RoomMembership,
+        user_id: &UserId,
         event_id: &EventId,
     ) -> Result<StoredEvent, EphemeralError> {
         let event = self.timeline.event(event_id).await?;
-        event
-            .filter(|event| event.room_id == room_id)
-            .ok_or(EphemeralError::UnknownEvent)
+        let event = event.filter(|event| event.room_id == room_id);
+        let event = event.ok_or(EphemeralError::UnknownEvent)?;
+        // Who is joined sees everything since; only of what was before has the room to be asked.
+        if event.position < membership.position {
+            let (visibility, memberships) = self.state.reader_history(room_id, user_id).await?;
+            let history = VisibilityHistory::new(user_id, &visibility, &memberships);
+            if !history.allows(&event) {
+                return Err(EphemeralError::UnknownEvent);
+            }
+        }
+        Ok(event)
     }
 
     /// An event is in the thread that it, or what it relates to, names; a thread's root is in the

@@ -3,10 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
-use greenroom_model::{StoredEvent, StreamPosition};
+use greenroom_model::{StateKey, StoredEvent, StreamPosition};
 use greenroom_storage::{
     Direction, Member, MemberCounts, MemberStore, Receipt, ReceiptStore, RoomMembership,
-    RoomSummary, StorageError, TimelineStore,
+    RoomSummary, StateStore, StorageError, TimelineStore,
 };
 use greenroom_stream::{Change, ChangeObserver, ChangeStream, EphemeralChange};
 use parking_lot::Mutex;
@@ -250,8 +250,58 @@ impl TimelineStore for MemoryTimeline {
     }
 }
 
-/// One call of `set_receipts`: the receipts with their positions, and the read marker.
-pub(crate) type Write = (Vec<(Receipt, StreamPosition)>, Option<OwnedEventId>);
+/// A room's state that says nothing but what its visibility was, and from where on.
+#[derive(Default)]
+pub(crate) struct MemoryState(pub(crate) Mutex<Vec<StoredEvent>>);
+
+#[async_trait]
+impl StateStore for MemoryState {
+    async fn state_at(
+        &self,
+        _room_id: &RoomId,
+        _at: StreamPosition,
+        _event_types: Option<Vec<String>>,
+    ) -> Result<Vec<StoredEvent>> {
+        Ok(Vec::new())
+    }
+
+    async fn state_without_members_at(
+        &self,
+        _room_id: &RoomId,
+        _at: StreamPosition,
+    ) -> Result<Vec<StoredEvent>> {
+        Ok(Vec::new())
+    }
+
+    async fn state_entries_at(
+        &self,
+        _room_id: &RoomId,
+        _at: StreamPosition,
+        _keys: Vec<StateKey>,
+    ) -> Result<Vec<StoredEvent>> {
+        Ok(Vec::new())
+    }
+
+    async fn state_changes(
+        &self,
+        _room_id: &RoomId,
+        _after: StreamPosition,
+        _upto: StreamPosition,
+    ) -> Result<Vec<StoredEvent>> {
+        Ok(Vec::new())
+    }
+
+    async fn reader_history(
+        &self,
+        _room_id: &RoomId,
+        _user_id: &UserId,
+    ) -> Result<(Vec<StoredEvent>, Vec<StoredEvent>)> {
+        Ok((self.0.lock().clone(), Vec::new()))
+    }
+}
+
+/// One call of `set_receipts`: the receipts, and the read marker.
+pub(crate) type Write = (Vec<Receipt>, Option<OwnedEventId>);
 
 /// Receipts as they were written.
 #[derive(Default)]
@@ -263,7 +313,7 @@ impl ReceiptStore for MemoryReceipts {
         &self,
         _room_id: &RoomId,
         _user_id: &UserId,
-        receipts: Vec<(Receipt, StreamPosition)>,
+        receipts: Vec<Receipt>,
         fully_read: Option<OwnedEventId>,
     ) -> Result<()> {
         self.0.lock().push((receipts, fully_read));

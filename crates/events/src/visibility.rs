@@ -203,6 +203,17 @@ impl VisibilityHistory {
         may(self.visibility_at(at), self.membership_at(at))
     }
 
+    /// Whether the reader may see the event that the room has at this position, whichever it is:
+    /// only at a change of the visibility or of their membership does the state before it matter.
+    #[must_use]
+    pub fn allows_at(&self, at: StreamPosition) -> bool {
+        let by_state_at = |position| {
+            let visibility = self.visibility_at(position);
+            self.may_see(visibility, self.membership_at(position), at)
+        };
+        self.also == Some(at) || by_state_at(at) || by_state_at(at.before())
+    }
+
     fn may_see(
         &self,
         visibility: &HistoryVisibility,

@@ -24,7 +24,6 @@ fn write_receipt(
     room_id: &RoomId,
     user_id: &UserId,
     receipt: &Receipt,
-    event_position: StreamPosition,
 ) -> Result<(), StorageError> {
     let thread_id = pack(receipt.thread_id.as_deref().unwrap_or_default());
     let receipt_type = pack(&receipt.receipt_type);
@@ -39,7 +38,7 @@ fn write_receipt(
         .first(tx.conn)
         .optional()
         .map_err(StorageError::from_diesel)?;
-    if standing.is_some_and(|standing| standing >= event_position.0) {
+    if standing.is_some_and(|standing| standing >= receipt.event_position.0) {
         return Ok(());
     }
     let position = tx.change(ChangeKind::Receipt {
@@ -54,7 +53,7 @@ fn write_receipt(
             receipts::receipt_type.eq(&receipt_type),
             receipts::thread_id.eq(&thread_id),
             receipts::event_id.eq(pack(receipt.event_id.as_str())),
-            receipts::event_position.eq(event_position.0),
+            receipts::event_position.eq(receipt.event_position.0),
             receipts::ts.eq(ts(receipt.ts_ms)),
             receipts::position.eq(position.0),
         )
@@ -80,13 +79,13 @@ impl ReceiptStore for Db {
         &self,
         room_id: &RoomId,
         user_id: &UserId,
-        receipts: Vec<(Receipt, StreamPosition)>,
+        receipts: Vec<Receipt>,
         fully_read: Option<OwnedEventId>,
     ) -> Result<(), StorageError> {
         let (room_id, user_id) = (room_id.to_owned(), user_id.to_owned());
         self.write(move |tx| {
-            for (receipt, event_position) in &receipts {
-                write_receipt(tx, &room_id, &user_id, receipt, *event_position)?;
+            for receipt in &receipts {
+                write_receipt(tx, &room_id, &user_id, receipt)?;
             }
             if let Some(event_id) = fully_read {
                 let content = serde_json::json!({ "event_id": event_id }).to_string();
@@ -110,7 +109,7 @@ impl ReceiptStore for Db {
             let visible = receipts::receipt_type
                 .ne(PRIVATE)
                 .or(receipts::user_id.eq(reader.as_str()));
-            let rows: Vec<(String, String, String, String, i64)> = receipts::table
+            let rows: Vec<(String, String, String, String, i64, i64)> = receipts::table
                 .filter(receipts::room_id.eq(room_id.as_str()))
                 .filter(receipts::position.gt(after.0))
                 .filter(receipts::position.le(upto.0))
@@ -121,17 +120,19 @@ impl ReceiptStore for Db {
                     receipts::receipt_type,
                     receipts::thread_id,
                     receipts::event_id,
+                    receipts::event_position,
                     receipts::ts,
                 ))
                 .load(conn)
                 .map_err(StorageError::from_diesel)?;
             rows.into_iter()
-                .map(|(user_id, receipt_type, thread_id, event_id, ts)| {
+                .map(|(user_id, receipt_type, thread_id, event_id, at, ts)| {
                     Ok(Receipt {
                         user_id: id(user_id, "user ID")?,
                         receipt_type: unpack(receipt_type),
                         thread_id: (!thread_id.is_empty()).then(|| unpack(thread_id)),
                         event_id: id(unpack(event_id), "event ID")?,
+                        event_position: StreamPosition(at),
                         ts_ms: ms(ts),
                     })
                 })

@@ -17,6 +17,8 @@ pub struct Receipt {
     pub thread_id: Option<String>,
     /// The event read up to.
     pub event_id: OwnedEventId,
+    /// Where that event stands.
+    pub event_position: StreamPosition,
     /// When, in milliseconds since the Unix epoch.
     pub ts_ms: u64,
 }
@@ -25,13 +27,12 @@ pub struct Receipt {
 #[async_trait]
 pub trait ReceiptStore: Send + Sync {
     /// Moves receipts forward and, in the same act, sets `m.fully_read` account data if given.
-    /// A receipt for an event at or before the one it stands on changes nothing. Each pair is a
-    /// receipt with the position of its event.
+    /// A receipt for an event at or before the one it stands on changes nothing.
     async fn set_receipts(
         &self,
         room_id: &RoomId,
         user_id: &UserId,
-        receipts: Vec<(Receipt, StreamPosition)>,
+        receipts: Vec<Receipt>,
         fully_read: Option<OwnedEventId>,
     ) -> Result<(), StorageError>;
 

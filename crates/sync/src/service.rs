@@ -9,8 +9,8 @@ use futures_util::FutureExt;
 use greenroom_events::Format;
 use greenroom_model::{Clock, StreamPosition, SyncToken, TokenSigner};
 use greenroom_storage::{
-    AccountDataStore, DirectoryStore, FilterStore, MemberStore, ProfileStore, Receipt,
-    ReceiptStore, StateStore, TimelineStore,
+    AccountDataStore, DirectoryStore, FilterStore, MemberStore, ProfileStore, ReceiptStore,
+    StateStore, TimelineStore,
 };
 use greenroom_stream::{
     BuiltinAccountData, ChangeObserver, ChangeStream, IgnoreSource, IgnoredUsers, PresenceSource,
@@ -195,21 +195,6 @@ impl Reading<'_> {
         let mut typing = self.service.parts.typing.typing(room_id)?;
         typing.user_ids.retain(|user| !self.ignored.contains(user));
         Some(typing)
-    }
-
-    /// The receipts of a room after `after` and not after `upto`, without those of users who are
-    /// ignored.
-    pub(crate) async fn receipts(
-        &self,
-        room_id: &RoomId,
-        after: StreamPosition,
-        upto: StreamPosition,
-    ) -> Result<Vec<Receipt>, SyncError> {
-        let store = &self.service.parts.receipts;
-        let user_id = &self.user.user_id;
-        let mut receipts = store.receipts(room_id, user_id, after, upto).await?;
-        receipts.retain(|receipt| !self.ignored.contains(&receipt.user_id));
-        Ok(receipts)
     }
 }
 

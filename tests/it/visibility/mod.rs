@@ -263,6 +263,49 @@ impl Cell<'_> {
         self.no_hidden_past(chunk, "initialSync of all");
     }
 
+    /// Whose receipts arrive for which events: the owner has one for each.
+    fn receipts(&self, section: &Value, what: &str) {
+        let events = section["ephemeral"]["events"].as_array();
+        let contents = events
+            .into_iter()
+            .flatten()
+            .filter(|event| event["type"] == "m.receipt");
+        let mut found: Vec<usize> = contents
+            .flat_map(|event| event["content"].as_object().unwrap().keys())
+            .map(|event_id| self.room.position(event_id))
+            .collect();
+        found.sort_unstable();
+        let right: Vec<usize> = match self.reader.membership() {
+            "join" => (0..self.room.events.len())
+                .filter(|at| self.reader.sees(*at))
+                .collect(),
+            // How far others have read is for those who are in the room.
+            _ => Vec::new(),
+        };
+        assert_eq!(found, right, "{}: receipts in {what}", self.name);
+    }
+
+    /// What the reader may say to have read.
+    async fn reads(&self) {
+        for (at, event) in self.room.events.iter().enumerate() {
+            if at % 5 != 0 && event["state_key"] != *self.client.user_id {
+                continue;
+            }
+            let (status, errcode) = match (self.reader.membership(), self.reader.sees(at)) {
+                ("join", true) => (200, None),
+                ("join", false) => (404, Some("M_NOT_FOUND")),
+                _ => (403, Some("M_FORBIDDEN")),
+            };
+            let kind = ["m.read", "m.read.private", "m.fully_read"][at % 3];
+            let path = format!("receipt/{kind}/{}", encode(id(event)));
+            let path = in_room(&self.room.id, &path);
+            let answer = self.client.post(&path, json!({})).await;
+            let found = (answer.status, answer.body["errcode"].as_str());
+            let shown = (&self.name, answer.describe(), event);
+            assert_eq!(found, (status, errcode), "{shown:?}");
+        }
+    }
+
     /// The room's events among those of the old stream, which has what one was there for.
     fn streamed(&self, stream: &[Value]) {
         let here = stream
@@ -326,10 +369,13 @@ async fn b27_a28_each_reader_sees_what_the_rules_give_them_everywhere() {
             cell.synced(&later["rooms"], "sync since");
             cell.streamed(&stream);
             cell.in_initial_sync(&old);
+            cell.receipts(&initial["rooms"]["join"][&room.id], "sync");
+            cell.receipts(&later["rooms"]["join"][&room.id], "sync since");
             cell.pages().await;
             cell.state().await;
             cell.initial_sync().await;
             cell.single_events().await;
+            cell.reads().await;
         }
     }))
     .await;

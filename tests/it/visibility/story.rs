@@ -58,6 +58,14 @@ pub(super) async fn played(owner: &Client, people: &[Client], first: &str, secon
         sent += 2;
     }
     let events = timeline(owner, &id).await;
+    // In a thread of its own each event has its receipt.
+    join_all(events.iter().map(async |event| {
+        let event_id = event["event_id"].as_str().unwrap();
+        let path = format!("receipt/m.read/{}", encode(event_id));
+        let body = json!({ "thread_id": event_id });
+        owner.post(&in_room(&id, &path), body).await.expect_ok();
+    }))
+    .await;
     Room { id, events }
 }
 

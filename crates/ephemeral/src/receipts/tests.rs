@@ -1,11 +1,13 @@
 //! Who may say that they have read what.
 
-use greenroom_model::TestClock;
+use greenroom_model::{StreamPosition, TestClock};
 use ruma::{event_id, room_id};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{MemoryMembers, MemoryReceipts, MemoryTimeline, bob, event, room};
+use crate::testing::{
+    MemoryMembers, MemoryReceipts, MemoryState, MemoryTimeline, bob, event, room,
+};
 
 struct Setup {
     receipts: Arc<MemoryReceipts>,
@@ -23,6 +25,7 @@ fn setup() -> Setup {
     let service = ReceiptService::new(
         Arc::clone(&receipts) as _,
         Arc::clone(&timeline) as _,
+        Arc::<MemoryState>::default(),
         Arc::clone(&members) as _,
         Arc::new(TestClock::at(1_234)),
     );
@@ -78,17 +81,15 @@ async fn a_receipt_is_kept_with_its_event_thread_and_time() {
         receipt_type: receipt_type.to_owned(),
         thread_id: thread_id.map(ToOwned::to_owned),
         event_id: event_id!("$event").to_owned(),
+        event_position: StreamPosition(7),
         ts_ms: 1_234,
     };
     let written = setup.receipts.0.lock().clone();
     assert_eq!(
         written,
         [
-            (vec![(receipt("m.read", None), StreamPosition(7))], None),
-            (
-                vec![(receipt("m.read.private", Some("main")), StreamPosition(7))],
-                None
-            ),
+            (vec![receipt("m.read", None)], None),
+            (vec![receipt("m.read.private", Some("main"))], None),
         ]
     );
 }

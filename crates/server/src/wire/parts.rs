@@ -248,6 +248,7 @@ impl Parts {
                 database.shared(),
                 database.shared(),
                 database.shared(),
+                database.shared(),
                 Arc::clone(&clock),
             )),
             profiles: web::Data::new(ProfileService::new(

@@ -342,9 +342,10 @@ async fn the_writes_and_the_questions_of_accounts_go_by_an_index() {
         receipt_type: "m.read".to_owned(),
         thread_id: None,
         event_id: ruma::event_id!("$x").to_owned(),
+        event_position: StreamPosition(1),
         ts_ms: 1,
     };
-    db.set_receipts(&room.id, &alice, vec![(receipt, StreamPosition(1))], None)
+    db.set_receipts(&room.id, &alice, vec![receipt], None)
         .await
         .unwrap();
     db.registration_token("x").await.unwrap();

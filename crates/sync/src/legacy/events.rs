@@ -198,7 +198,7 @@ impl SyncService {
                 continue;
             }
             let read = reading
-                .receipts(room_id, since.position, upto.position)
+                .receipts(room_id, NO_SINCE, since.position, upto.position)
                 .await?;
             chunk.extend(receipt_events(read, Some(room_id))?);
         }
@@ -294,5 +294,7 @@ pub(super) fn legacy_request(user_id: &UserId, device_id: &DeviceId) -> SyncRequ
     }
 }
 
+/// Of nobody it is known here since when they are joined.
+pub(super) const NO_SINCE: StreamPosition = StreamPosition(i64::MAX);
 /// Where a stream begins that has no token yet.
 pub(super) const FROM_THE_START: StreamPosition = StreamPosition::START;

@@ -13,7 +13,7 @@ use ruma::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::events::{FROM_THE_START, legacy_request};
+use super::events::{FROM_THE_START, NO_SINCE, legacy_request};
 use crate::{
     CompiledFilter, SyncError, SyncService,
     index::{Members, Standing},
@@ -216,7 +216,9 @@ impl SyncService {
         room_id: &RoomId,
         upto: StreamPosition,
     ) -> Result<Vec<Box<RawValue>>, SyncError> {
-        let receipts = reading.receipts(room_id, FROM_THE_START, upto).await?;
+        let receipts = reading
+            .receipts(room_id, NO_SINCE, FROM_THE_START, upto)
+            .await?;
         receipt_events(receipts, Some(room_id))
     }
 

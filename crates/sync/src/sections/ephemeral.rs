@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use greenroom_model::StreamPosition;
 use greenroom_storage::Receipt;
 use ruma::{OwnedEventId, OwnedUserId, RoomId};
 use serde::Serialize;
@@ -86,10 +87,33 @@ pub(crate) fn receipt_events(
 }
 
 impl Reading<'_> {
+    /// The receipts of a room after `after` and not after `upto`: not those of users who are
+    /// ignored, nor those for events that the reader may not see. They have been joined at least
+    /// since `joined_since`.
+    pub(crate) async fn receipts(
+        &self,
+        room_id: &RoomId,
+        joined_since: StreamPosition,
+        after: StreamPosition,
+        upto: StreamPosition,
+    ) -> Result<Vec<Receipt>, SyncError> {
+        let store = &self.service.parts.receipts;
+        let user_id = &self.user.user_id;
+        let mut receipts = store.receipts(room_id, user_id, after, upto).await?;
+        receipts.retain(|receipt| !self.ignored.contains(&receipt.user_id));
+        let is_old = |receipt: &Receipt| receipt.event_position < joined_since;
+        if receipts.iter().any(is_old) {
+            let history = self.known_history(room_id).await?;
+            receipts.retain(|receipt| history.allows_at(receipt.event_position));
+        }
+        Ok(receipts)
+    }
+
     /// Typing and receipts that changed; for a room that is new to the client, as they are.
     pub(super) async fn ephemeral(
         &self,
         room: &Room,
+        joined_since: StreamPosition,
         is_new: bool,
         told: &mut Told,
     ) -> Result<Vec<Box<RawValue>>, SyncError> {
@@ -103,7 +127,7 @@ impl Reading<'_> {
             events.push(typing_event(typing, None)?);
         }
         let after = match is_new {
-            true => greenroom_model::StreamPosition::START,
+            true => StreamPosition::START,
             false => self.after(),
         };
         // Of a room that nobody here was in before, memory knows no receipts.
@@ -114,7 +138,9 @@ impl Reading<'_> {
         }
         if (is_new || newest > after) && filter.allows_type("m.receipt", None) {
             let upto = self.upto.position;
-            let mut receipts = self.receipts(&room.room_id, after, upto).await?;
+            let mut receipts = self
+                .receipts(&room.room_id, joined_since, after, upto)
+                .await?;
             if receipts.is_empty() && is_new && self.ignored.is_empty() {
                 facts.keep_no_receipts(&room.room_id, edition, newest);
             }

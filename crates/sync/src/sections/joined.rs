@@ -82,7 +82,7 @@ impl Reading<'_> {
             true => self.all_data_of_room(room_id).await?,
             false => account_data,
         };
-        let ephemeral = self.ephemeral(room, is_new, told).await?;
+        let ephemeral = self.ephemeral(room, joined_since, is_new, told).await?;
         let nothing = timeline.events.is_empty()
             && !timeline.limited
             && state.is_empty()
@@ -144,16 +144,28 @@ impl Reading<'_> {
         if self.since.is_some() && joined_since <= self.after() {
             return Ok(Arc::new(VisibilityHistory::joined(&self.user.user_id)));
         }
-        // What was asked before still holds if the room's state has not changed since.
+        self.known_history(&room.room_id).await
+    }
+
+    /// What the user may see of a room, from memory if the room has not changed since somebody
+    /// asked.
+    pub(crate) async fn known_history(
+        &self,
+        room_id: &RoomId,
+    ) -> Result<Arc<VisibilityHistory>, SyncError> {
+        let room = self.service.index.rooms.get(room_id);
+        let Some(room) = room.map(|room| Arc::clone(&room)) else {
+            return Ok(Arc::new(self.full_history(room_id).await?));
+        };
         let edition = room.edition();
-        if let Some(history) = self.user.facts.history(&room.room_id, edition) {
+        if let Some(history) = self.user.facts.history(room_id, edition) {
             return Ok(history);
         }
-        let history = Arc::new(self.full_history(&room.room_id).await?);
+        let history = Arc::new(self.full_history(room_id).await?);
         if room.edition() == edition {
             self.user
                 .facts
-                .keep_history(&room.room_id, edition, Arc::clone(&history));
+                .keep_history(room_id, edition, Arc::clone(&history));
         }
         Ok(history)
     }

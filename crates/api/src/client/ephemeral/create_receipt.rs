@@ -6,7 +6,7 @@ use ruma::{
     OwnedEventId, OwnedRoomId, api::client::receipt::create_receipt::v3,
     events::receipt::ReceiptThread,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::{ApiError, Author, JsonBody, Limited, Path, Ruma};
@@ -14,7 +14,13 @@ use crate::{ApiError, Author, JsonBody, Limited, Path, Ruma};
 /// A wrong `thread_id` is told from a wrong body, so it is read by hand.
 #[derive(Deserialize)]
 pub(super) struct Body {
+    #[serde(default, deserialize_with = "present")]
     thread_id: Option<Value>,
+}
+
+/// What is there, also if it is null: that is no thread either.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 pub(super) async fn handle(
