@@ -13,6 +13,7 @@ mod auth_rules;
 mod directory;
 mod endpoints;
 mod ephemeral;
+mod event_by_time;
 mod history;
 mod identifiers;
 mod membership;

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use self::row::NewEventRow;
 use crate::{
     connection::{AnyConnection, FromDiesel},
+    event_times::write_time_step,
     rows::EventRow,
     schema::{events, memberships, room_state, rooms},
     text::{fold, pack},
@@ -30,6 +31,7 @@ pub(crate) const CURRENT: i64 = i64::MAX;
 pub(crate) struct PreparedAppend {
     pub(crate) generation: u64,
     pub(crate) event: Arc<StoredEvent>,
+    steps_back: bool,
     depth: u64,
     txn_key: Option<TransactionKey>,
     membership: Option<MemberRow>,
@@ -139,6 +141,7 @@ impl PreparedAppend {
             .unzip();
         Self {
             generation: append.generation,
+            steps_back: append.steps_back,
             depth: append.depth,
             txn_key,
             membership,
@@ -162,7 +165,7 @@ impl PreparedAppend {
 
     /// Whether all that it writes is one row of `events`.
     pub(crate) fn is_one_row(&self) -> bool {
-        self.event.state_key.is_none() && self.redacts.is_none()
+        self.event.state_key.is_none() && self.redacts.is_none() && !self.steps_back
     }
 }
 
@@ -197,6 +200,9 @@ pub(crate) fn write_appends(
     for append in appends {
         if append.event.state_key.is_some() {
             write_state(tx.conn, append).map_err(StorageError::from_diesel)?;
+        }
+        if append.steps_back {
+            write_time_step(tx.conn, &append.event).map_err(StorageError::from_diesel)?;
         }
         let membership = append.membership.as_ref().map(|member| MembershipChange {
             event_id: append.event.event_id.clone(),

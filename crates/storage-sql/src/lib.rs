@@ -10,6 +10,7 @@ mod connection;
 mod db;
 mod devices;
 mod directory;
+mod event_times;
 mod filters;
 mod members;
 mod migrate;

@@ -9,6 +9,7 @@ mod accounts;
 mod devices;
 mod directory;
 mod error;
+mod event_times;
 mod filters;
 mod members;
 mod profiles;
@@ -25,6 +26,7 @@ pub use accounts::{Account, AccountStore, NewAccount, Registration, Registration
 pub use devices::{Device, DeviceStore, NewSession, Refresh, Session, TokenHash};
 pub use directory::{DirectoryStore, PublicRoom, PublicRoomsPage, PublicRoomsQuery};
 pub use error::StorageError;
+pub use event_times::EventTimeStore;
 pub use filters::FilterStore;
 pub use members::{Member, MemberCounts, MemberStore, RoomMembership, RoomSummary};
 pub use profiles::{Profile, ProfileStore};

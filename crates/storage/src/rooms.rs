@@ -30,6 +30,8 @@ pub struct Append {
     pub sender: OwnedUserId,
     /// Its time, as in the JSON.
     pub origin_server_ts: MilliSecondsSinceUnixEpoch,
+    /// Whether that is before the time of the event before it in the room.
+    pub steps_back: bool,
     /// Its depth, as in the JSON.
     pub depth: u64,
     /// The PDU as signed canonical JSON.

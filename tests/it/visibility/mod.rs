@@ -75,6 +75,37 @@ impl Cell<'_> {
         }
     }
 
+    /// The event closest to a time, asked for at the times of some of the events.
+    async fn by_time(&self) {
+        let time = |event: &Value| event["origin_server_ts"].as_u64().unwrap();
+        let all = self.reader.visible(0..self.room.events.len());
+        let seen: Vec<&Value> = all.iter().map(|found| self.room.event(found)).collect();
+        for event in self.room.events.iter().step_by(9) {
+            let ts = time(event);
+            let later = seen.iter().filter(|other| time(other) >= ts);
+            let earlier = seen.iter().filter(|other| time(other) <= ts);
+            // The first of those that are as close, and the last.
+            let later = later.min_by_key(|other| time(other));
+            let earlier = earlier.max_by_key(|other| time(other));
+            for (dir, right) in [("f", later), ("b", earlier)] {
+                let path = format!("timestamp_to_event?ts={ts}&dir={dir}");
+                let path = in_room(&self.room.id, &path);
+                let answer = self.client.over("v1").get(&path).await;
+                let shown = (&self.name, dir, answer.describe());
+                let Some(right) = right.filter(|_| self.reader.state_upto().is_some()) else {
+                    let refused = if self.reader.state_upto().is_some() {
+                        404
+                    } else {
+                        403
+                    };
+                    assert_eq!(answer.status, refused, "{shown:?}");
+                    continue;
+                };
+                assert_eq!(answer.body["event_id"], right["event_id"], "{shown:?}");
+            }
+        }
+    }
+
     async fn state(&self) {
         let upto = self.reader.state_upto().unwrap_or(0);
         let state = self.room.state(upto);
@@ -372,6 +403,7 @@ async fn b27_a28_each_reader_sees_what_the_rules_give_them_everywhere() {
             cell.receipts(&initial["rooms"]["join"][&room.id], "sync");
             cell.receipts(&later["rooms"]["join"][&room.id], "sync since");
             cell.pages().await;
+            cell.by_time().await;
             cell.state().await;
             cell.initial_sync().await;
             cell.single_events().await;

@@ -39,6 +39,8 @@ pub(crate) struct RoomHead {
     version: RoomVersion,
     generation: u64,
     newest: Option<EventRef>,
+    /// When that was sent.
+    newest_ts: Option<MilliSecondsSinceUnixEpoch>,
     depth: u64,
     state: HashMap<StateKey, Option<StateEntry>>,
     /// Whether a place that is not in `state` is known to be empty (a room being created).
@@ -75,6 +77,7 @@ impl RoomHead {
             version,
             generation,
             newest: None,
+            newest_ts: None,
             depth: 0,
             state: HashMap::new(),
             complete: true,
@@ -90,6 +93,7 @@ impl RoomHead {
         Ok(Self {
             room_id: Some(newest.room_id.clone()),
             newest: Some(EventRef::to(newest, &version)?),
+            newest_ts: Some(newest.origin_server_ts),
             depth: newest.depth,
             version,
             generation,
@@ -253,6 +257,8 @@ impl RoomHead {
             state_key: pdu.state_key.clone(),
             sender: pdu.sender.clone(),
             origin_server_ts: pdu.origin_server_ts,
+            // `None` is before every time.
+            steps_back: Some(pdu.origin_server_ts) < self.newest_ts,
             depth: pdu.depth,
             json: Arc::clone(&pdu.json),
             membership: membership_change(&pdu, replaced.as_ref().map(|entry| &*entry.pdu)),
@@ -345,6 +351,7 @@ impl RoomHead {
         self.room_id.get_or_insert_with(|| pdu.room_id.clone());
         self.depth = pdu.depth;
         self.newest = Some(reference.clone());
+        self.newest_ts = Some(pdu.origin_server_ts);
         if let Some(key) = place_key {
             self.state.insert(key, Some(StateEntry { pdu, reference }));
         }

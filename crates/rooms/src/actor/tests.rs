@@ -227,6 +227,19 @@ fn alice() -> OwnedUserId {
     owned_user_id!("@alice:localhost")
 }
 
+fn join() -> Act {
+    Act::Member(MemberWish {
+        sender: alice(),
+        target: alice(),
+        action: MemberAction::Join {
+            authorized_by: None,
+        },
+        reason: None,
+        display_name: None,
+        avatar_url: None,
+    })
+}
+
 fn draft(event_type: &str, state_key: Option<&str>, content: [(&str, &str); 1]) -> Act {
     let content: CanonicalJsonObject = content
         .map(|(key, value)| (key.to_owned(), CanonicalJsonValue::String(value.to_owned())))
@@ -270,18 +283,8 @@ impl Setup {
         for room_id in [tea(), milk()] {
             let version = RoomVersion::new(&RoomVersionId::V11).unwrap();
             let mut head = RoomHead::new_room(Some(room_id), version, next_generation());
-            let join = Act::Member(MemberWish {
-                sender: alice(),
-                target: alice(),
-                action: MemberAction::Join {
-                    authorized_by: None,
-                },
-                reason: None,
-                display_name: None,
-                avatar_url: None,
-            });
             let create = draft("m.room.create", Some(""), [("room_version", "11")]);
-            for act in [create, join] {
+            for act in [create, join()] {
                 let step = head.accept(&wish(act), &tools.signer, tools.clock.now());
                 let Ok(Step::Append(append)) = step else {
                     panic!("the room cannot be made");
@@ -434,4 +437,25 @@ fn an_actor_that_nobody_needs_leaves_nothing_in_memory() {
         setup.until(gone).await;
         assert_eq!(setup.shelf.story(&tea()), ["one", "two"]);
     });
+}
+
+#[test]
+fn an_event_that_is_older_than_the_one_before_it_says_so() {
+    let signer = EventSigner::generate(server_name!("localhost")).unwrap();
+    let version = RoomVersion::new(&RoomVersionId::V11).unwrap();
+    let mut head = RoomHead::new_room(Some(tea()), version, next_generation());
+    let create = || draft("m.room.create", Some(""), [("room_version", "11")]);
+    let said = |body| draft("test.note", None, [("body", body)]);
+    let acts = [create(), join(), said("1"), said("2"), said("3")];
+    let steps = acts.into_iter().zip([5_u32, 5, 3, 3, 4]);
+    let steps_back: Vec<bool> = steps
+        .map(|(act, ts)| {
+            let time = ruma::MilliSecondsSinceUnixEpoch(ts.into());
+            match head.accept(&wish(act), &signer, time) {
+                Ok(Step::Append(append)) => append.steps_back,
+                _ => panic!("not appended"),
+            }
+        })
+        .collect();
+    assert_eq!(steps_back, [false, false, true, false, false]);
 }

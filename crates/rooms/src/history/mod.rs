@@ -4,6 +4,7 @@
 //! reader may see.
 
 mod access;
+mod by_time;
 mod page;
 
 use greenroom_events::{EventFilter, Format, Viewer, VisibilityHistory, view::related_ids};

@@ -102,6 +102,7 @@ fn rooms(
         rooms: database.shared(),
         state: database.shared(),
         timeline: database.shared(),
+        times: database.shared(),
         members: database.shared(),
         directory: database.shared(),
         spaces: database.shared(),

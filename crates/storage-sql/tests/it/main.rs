@@ -14,6 +14,7 @@ mod appends;
 mod devices;
 mod directory;
 mod disk_full;
+mod event_times;
 mod filters;
 mod group_commit;
 mod members;

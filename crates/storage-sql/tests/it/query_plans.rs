@@ -12,9 +12,9 @@ use diesel::{
 };
 use greenroom_model::StreamPosition;
 use greenroom_storage::{
-    AccountDataStore, AccountStore, DeviceStore, Direction, DirectoryStore, FilterStore,
-    MemberStore, ProfileStore, PublicRoomsQuery, Pusher, PusherId, PusherProgress, PusherStore,
-    Receipt, ReceiptStore, RoomStore, StateStore, TimelineStore, UiaStore,
+    AccountDataStore, AccountStore, DeviceStore, Direction, DirectoryStore, EventTimeStore,
+    FilterStore, MemberStore, ProfileStore, PublicRoomsQuery, Pusher, PusherId, PusherProgress,
+    PusherStore, Receipt, ReceiptStore, RoomStore, StateStore, TimelineStore, UiaStore,
 };
 use ruma::{events::room::member::MembershipState, room_alias_id};
 use serde_json::{json, value::to_raw_value};
@@ -120,6 +120,11 @@ async fn the_questions_of_sync_go_by_an_index() {
         db,
         "USING INDEX events_by_room (room_id=? AND position>? AND position<?)",
         db.events_in_rooms(std::slice::from_ref(id), start, end, 10)
+    );
+    uses!(
+        db,
+        "USING INDEX events_by_room (room_id=? AND position>? AND position<?)",
+        db.stretches_by_time(id, 5, Direction::Forward, end)
     );
     uses!(
         db,

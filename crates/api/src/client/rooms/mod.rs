@@ -35,6 +35,7 @@ mod send_event;
 mod send_state_event;
 mod subject;
 mod summary;
+mod timestamp_to_event;
 mod unban_user;
 
 use crate::Author;
@@ -142,6 +143,10 @@ fn history(routes: &mut Routes) {
         get_message_events::handle,
     );
     endpoint::<spec::context::get_context::v3::Request, _, _>(routes, get_context::handle);
+    endpoint::<spec::room::get_event_by_timestamp::v1::Request, _, _>(
+        routes,
+        timestamp_to_event::handle,
+    );
     endpoint::<spec::room::get_room_event::v3::Request, _, _>(routes, get_room_event::handle);
     custom_endpoint(
         routes,

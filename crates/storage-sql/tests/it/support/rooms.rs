@@ -102,6 +102,7 @@ impl Room {
             state_key: state_key.map(ToOwned::to_owned),
             sender: sender.to_owned(),
             origin_server_ts: MilliSecondsSinceUnixEpoch(UInt::new_saturating(1_000 + number)),
+            steps_back: false,
             depth: self.depth,
             json: pdu.to_string().into_bytes().into(),
             replaces_state,

@@ -1,0 +1,64 @@
+//! The event that was sent closest to a time.
+
+use greenroom_events::EventFilter;
+use greenroom_model::StoredEvent;
+use greenroom_storage::Direction;
+use ruma::{RoomId, UserId};
+
+use super::page::Wanted;
+use crate::{RoomError, Rooms};
+
+impl Rooms {
+    /// The event closest to a time, in milliseconds since the Unix epoch, that the reader may see: of
+    /// those sent then or later (forward) the earliest, of those sent then or earlier (backward) the
+    /// latest. Where several say the same time, the one next to it in the timeline.
+    ///
+    /// See [`/timestamp_to_event`](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event).
+    ///
+    /// # Errors
+    ///
+    /// [`RoomError::NotInRoom`] as for its pages, [`RoomError::NoSuchEvent`] if there is none.
+    pub async fn event_by_time(
+        &self,
+        room_id: &RoomId,
+        reader: &UserId,
+        ts_ms: u64,
+        direction: Direction,
+    ) -> Result<StoredEvent, RoomError> {
+        let access = self.access(room_id, reader).await?;
+        let stretches = self
+            .parts()
+            .times
+            .stretches_by_time(room_id, ts_ms, direction, access.now)
+            .await?;
+        let filter = EventFilter::default();
+        let mut closest: Option<StoredEvent> = None;
+        // There is one, unless a clock was set back.
+        for (after, upto) in stretches {
+            let (from, to) = match direction {
+                Direction::Forward => (after, upto),
+                Direction::Backward => (upto, after),
+            };
+            let wanted = Wanted {
+                from,
+                to: Some(to),
+                direction,
+                limit: 1,
+            };
+            let read = self.read_page(room_id, &access, wanted, &filter).await?;
+            let found = read.events.into_iter().next();
+            closest = match (closest, found) {
+                (Some(best), Some(found)) => {
+                    // Of two that are as close, the first read forward, the last read backward.
+                    let is_closer = match direction {
+                        Direction::Forward => found.origin_server_ts < best.origin_server_ts,
+                        Direction::Backward => found.origin_server_ts >= best.origin_server_ts,
+                    };
+                    Some(if is_closer { found } else { best })
+                }
+                (best, found) => found.or(best),
+            };
+        }
+        closest.ok_or(RoomError::NoSuchEvent)
+    }
+}
