@@ -69,13 +69,20 @@ start_greenroom() {
 measure() {
     local label=$1 file=$2 scenario=$3
     shift 3
-    local pids=(--pid "$server_pid")
+    local pids=()
+    if [ -n "$server_pid" ]; then pids+=(--pid "$server_pid"); fi
     if [ -n "${database_pid:-}" ]; then pids+=(--pid "$database_pid"); fi
     if ! "$bench" --url "$server_url" --label "$label" --scenario "$scenario" "${pids[@]}" \
         --json "$results/$file.json" "$@"; then
         failed=$((failed + 1))
         printf '%s of %s failed\n' "$scenario" "$label" >&2
     fi
+}
+
+# Whether the server knows simplified sliding sync: without a token it says so by a 401.
+has_sliding_sync() {
+    local path=_matrix/client/unstable/org.matrix.simplified_msc3575/sync
+    [ "$(curl -so /dev/null -w '%{http_code}' -X POST -d '{}' "$server_url/$path")" = 401 ]
 }
 
 # measure_commits LABEL FILE: the machine's own commit, on the file system of the databases.

@@ -15,6 +15,7 @@
 )]
 
 pub mod commit;
+pub mod database;
 pub mod error;
 pub mod http;
 pub mod latency;

@@ -80,13 +80,13 @@ pub struct RunOptions {
     /// How many operations to measure
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub count: Option<u32>,
-    /// Messages per room before measuring (`initial-sync`, `paging`)
+    /// Messages per room (`initial-sync`, `paging`, `long-history`, `fill`)
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub messages: Option<u32>,
-    /// Members of a room before measuring (`joins`)
+    /// Members of a room before measuring (`joins`, `audience`, `fill`)
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub members: u32,
-    /// Waiting syncs (`fan-out`)
+    /// Waiting syncs (`fan-out`), or members who sync (`audience`)
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub receivers: u32,
     /// Parked syncs of one device, which a server may bound (`parked`)
@@ -95,6 +95,9 @@ pub struct RunOptions {
     /// Directory for the SQLite database of `commit-latency`, on the server's file system
     #[arg(long, default_value = ".")]
     pub dir: PathBuf,
+    /// SQLite database of a Greenroom that is stopped (`database-size`)
+    #[arg(long)]
+    pub database: Option<PathBuf>,
     /// When the server was launched, in seconds since 1970 with a fraction (`start-up`)
     #[arg(long)]
     pub launched_at: Option<f64>,

@@ -115,13 +115,28 @@ impl Client {
     ///
     /// As [`Client::json`].
     pub async fn send_text(&mut self, room: &Room, txn_id: &str, text: &str) -> Result<String> {
+        let content = format!(r#"{{"msgtype":"m.text","body":"{text}"}}"#);
+        self.send(room, "m.room.message", txn_id, &content).await
+    }
+
+    /// Sends an event with this content, which is JSON, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::json`].
+    pub async fn send(
+        &mut self,
+        room: &Room,
+        event_type: &str,
+        txn_id: &str,
+        content: &str,
+    ) -> Result<String> {
         #[derive(Deserialize)]
         struct Sent {
             event_id: String,
         }
-        let path = format!("{}/send/m.room.message/{txn_id}", room.path);
-        let body = format!(r#"{{"msgtype":"m.text","body":"{text}"}}"#);
-        let sent: Sent = self.json(Method::Put, &path, body.as_bytes()).await?;
+        let path = format!("{}/send/{event_type}/{txn_id}", room.path);
+        let sent: Sent = self.json(Method::Put, &path, content.as_bytes()).await?;
         Ok(sent.event_id)
     }
 

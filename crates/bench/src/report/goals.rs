@@ -142,6 +142,54 @@ const GOALS: &[Goal] = &[
         measured: |results| results.cpu_ms("greenroom.idle-sync"),
     },
     Goal {
+        what: "page of 100 events in a room of 100,000 of the size of encrypted ones, p99",
+        bound: Bound::AtMost(20.0),
+        unit: " ms",
+        measured: |results| {
+            let pages = results.valid("greenroom.long-history")?;
+            Some(pages.latency.p99_ms)
+        },
+    },
+    Goal {
+        what: "server CPU for a sync with one new event, 2,000 rooms",
+        bound: Bound::AtMost(0.5),
+        unit: " ms",
+        measured: |results| results.figure("greenroom.one-of-many", "sync_cpu_ms"),
+    },
+    Goal {
+        what: "CPU of a message and a sliding sync of one room, in 2,000 rooms against in one",
+        bound: Bound::AtMost(1.5),
+        unit: " ×",
+        measured: |results| ratio(results, "greenroom.sliding-many", "greenroom.sliding-one"),
+    },
+    Goal {
+        what: "server CPU for a room created",
+        bound: Bound::AtMost(3.0),
+        unit: " ms",
+        measured: |results| results.cpu_ms("greenroom.create-room"),
+    },
+    Goal {
+        what: "CPU of a message in a room of 1,000, 50 of whom follow it, against a room of 18, 10 of whom do",
+        bound: Bound::AtMost(3.0),
+        unit: " ×",
+        measured: |results| {
+            ratio(
+                results,
+                "greenroom.audience-large",
+                "greenroom.audience-small",
+            )
+        },
+    },
+    Goal {
+        what: "bytes of database per byte of event JSON, 5,000 members and 50,000 messages",
+        bound: Bound::AtMost(3.0),
+        unit: "",
+        measured: |results| {
+            let figure = "database_bytes_per_byte_of_event_json";
+            results.figure("greenroom.database-size", figure)
+        },
+    },
+    Goal {
         what: "CPU of a join into a room of 1,000, against a room of 10",
         bound: Bound::AtMost(2.0),
         unit: " ×",

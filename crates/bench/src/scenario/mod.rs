@@ -1,20 +1,25 @@
 //! The scenarios: each sets up, measures one phase and reads everything back.
 
+mod audience;
 mod fan_out;
 #[cfg(test)]
 mod faults;
 mod joins;
 mod local;
+mod long_history;
+mod one_of_many;
 mod paging;
 mod parked;
 mod rooms;
 mod send;
 mod setup;
+mod stored;
 mod sync;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::one_of_many::Way;
 use crate::error::{BenchError, Result};
 use crate::http::Target;
 use crate::limits;
@@ -52,13 +57,25 @@ pub enum Scenario {
     Parked,
     /// Reading a room's history back to its beginning.
     Paging,
+    /// Reading a very long room of encrypted messages once.
+    LongHistory,
     /// Creating rooms.
     CreateRoom,
+    /// A sync that brings one event to an account in very many rooms.
+    OneOfMany,
+    /// The same by sliding sync.
+    SlidingOneOfMany,
+    /// Messages in a room of a given size.
+    Audience,
+    /// A large room.
+    Fill,
+    /// What that takes on the disk.
+    DatabaseSize,
 }
 
 impl Scenario {
     /// All of them, in the order in which `all` runs them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 19] = [
         Self::Memory,
         Self::StartUp,
         Self::CommitLatency,
@@ -70,7 +87,13 @@ impl Scenario {
         Self::IdleSync,
         Self::Joins,
         Self::Paging,
+        Self::LongHistory,
         Self::CreateRoom,
+        Self::OneOfMany,
+        Self::SlidingOneOfMany,
+        Self::Audience,
+        Self::Fill,
+        Self::DatabaseSize,
         Self::Parked,
     ];
 
@@ -90,7 +113,13 @@ impl Scenario {
             Self::Joins => "joins",
             Self::Parked => "parked",
             Self::Paging => "paging",
+            Self::LongHistory => "long-history",
             Self::CreateRoom => "create-room",
+            Self::OneOfMany => "one-of-many",
+            Self::SlidingOneOfMany => "sliding-one-of-many",
+            Self::Audience => "audience",
+            Self::Fill => "fill",
+            Self::DatabaseSize => "database-size",
         }
     }
 
@@ -118,7 +147,21 @@ impl Scenario {
                 "10,000 waiting syncs: memory of each, and waking them all by one message"
             }
             Self::Paging => "paging back through 5,000 events by 100, 20 times",
+            Self::LongHistory => {
+                "paging back through 100,000 events of the size of encrypted ones by 100, once"
+            }
             Self::CreateRoom => "200 rooms created by 4 clients",
+            Self::OneOfMany => {
+                "500 times a message into one of 2,000 rooms and the sync that brings it"
+            }
+            Self::SlidingOneOfMany => "the same by simplified sliding sync, a window of one room",
+            Self::Audience => {
+                "2,000 messages into a room of --members, of whom --receivers sync before and after"
+            }
+            Self::Fill => "50,000 messages by 64 clients into one room of --members",
+            Self::DatabaseSize => {
+                "the size of --database, which no server has open, against its events' JSON"
+            }
         }
     }
 
@@ -133,7 +176,7 @@ impl Scenario {
     /// Whether it asks a server anything.
     #[must_use]
     pub const fn needs_server(self) -> bool {
-        !matches!(self, Self::CommitLatency)
+        !matches!(self, Self::CommitLatency | Self::DatabaseSize)
     }
 
     /// Whether `all` runs it with these options.
@@ -142,6 +185,9 @@ impl Scenario {
         match self {
             Self::Memory => !options.pid.is_empty(),
             Self::StartUp => options.launched_at.is_some(),
+            Self::DatabaseSize => options.database.is_some(),
+            // Not of every server, and not without --members.
+            Self::SlidingOneOfMany | Self::Audience => false,
             _ => true,
         }
     }
@@ -165,7 +211,13 @@ impl Scenario {
             Self::Joins => joins::run(bench).await,
             Self::Parked => parked::run(bench).await,
             Self::Paging => paging::run(bench).await,
+            Self::LongHistory => long_history::run(bench).await,
             Self::CreateRoom => rooms::run(bench).await,
+            Self::OneOfMany => one_of_many::run(bench, Way::Classic).await,
+            Self::SlidingOneOfMany => one_of_many::run(bench, Way::Sliding).await,
+            Self::Audience => audience::run(bench).await,
+            Self::Fill => stored::fill(bench).await,
+            Self::DatabaseSize => stored::database_size(bench),
         }?;
         self.name().clone_into(&mut outcome.scenario);
         outcome.label.clone_from(&bench.options.label);

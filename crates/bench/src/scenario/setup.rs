@@ -84,6 +84,83 @@ pub(super) async fn fill(
     Ok(acked)
 }
 
+/// What a room is filled with.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Filling {
+    /// Short text.
+    Text,
+    /// As much as a short text is when it is encrypted.
+    Encrypted,
+}
+
+impl Filling {
+    fn event_type(self) -> &'static str {
+        match self {
+            Self::Text => "m.room.message",
+            Self::Encrypted => "m.room.encrypted",
+        }
+    }
+
+    /// The content of one of them, each another.
+    fn content(self, seed: u64) -> String {
+        match self {
+            Self::Text => format!(r#"{{"msgtype":"m.text","body":"filling, message {seed}"}}"#),
+            Self::Encrypted => format!(
+                r#"{{"algorithm":"m.megolm.v1.aes-sha2","ciphertext":"{}","device_id":"BENCHDEVIC","sender_key":"{}","session_id":"{}"}}"#,
+                noise(seed, 480),
+                noise(1, 43),
+                noise(2, 43),
+            ),
+        }
+    }
+}
+
+/// Characters of base64 that look random.
+fn noise(seed: u64, length: usize) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    (0..length)
+        .filter_map(|_| {
+            // The generator of Knuth's MMIX; its upper bits are the good ones.
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            ALPHABET
+                .get((state >> 58) as usize)
+                .copied()
+                .map(char::from)
+        })
+        .collect()
+}
+
+/// Has all `clients` send into one room at once, `count` events between them; returns the ids by
+/// client, oldest first.
+pub(super) async fn fill_together(
+    clients: Vec<Client>,
+    room: &Arc<Room>,
+    count: usize,
+    filling: Filling,
+) -> Result<(Vec<Client>, Vec<Vec<String>>)> {
+    let many = clients.len().max(1);
+    let send = |(first, mut client): (usize, Client)| {
+        let room = Arc::clone(room);
+        async move {
+            let mut sent = Vec::with_capacity(count / many + 1);
+            for number in (first..count).step_by(many) {
+                let (txn_id, content) = (format!("fill-{number}"), filling.content(number as u64));
+                sent.push(
+                    client
+                        .send(&room, filling.event_type(), &txn_id, &content)
+                        .await?,
+                );
+            }
+            Ok((client, sent))
+        }
+    };
+    let filled = parallel::each(many, clients.into_iter().enumerate().collect(), send).await?;
+    Ok(filled.into_iter().unzip())
+}
+
 /// The ids of a room's messages, oldest first.
 pub(super) async fn message_ids(client: &mut Client, room: &Room) -> Result<Vec<String>> {
     let events = history(client, room, &mut Latencies::default()).await?;
@@ -98,4 +175,18 @@ pub(super) fn ids_of_messages(newest_first: Vec<HistoryEvent>) -> Vec<String> {
         .filter(|event| event.event_type == "m.room.message")
         .map(|event| event.event_id)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Filling, noise};
+
+    #[test]
+    fn a_filling_is_json_of_the_size_of_an_encrypted_message_and_never_the_same() {
+        let contents = [1, 2].map(|seed| Filling::Encrypted.content(seed));
+        assert_ne!(contents[0], contents[1]);
+        let content: serde_json::Value = serde_json::from_str(&contents[0]).expect("is JSON");
+        assert_eq!(content["ciphertext"].as_str().map(str::len), Some(480));
+        assert_eq!(noise(7, 43), noise(7, 43));
+    }
 }
