@@ -18,6 +18,7 @@ mod history;
 mod identifiers;
 mod membership;
 mod privacy;
+mod relations;
 mod rooms;
 mod server;
 mod spaces;

@@ -286,6 +286,7 @@ impl From<StorageError> for ApiError {
             // Whoever can meet a conflict or a stale head decides what it means. Here nobody did.
             StorageError::Conflict
             | StorageError::StaleHead
+            | StorageError::DuplicateAnnotation
             | StorageError::Damaged(_)
             | StorageError::Failed(_) => Self::internal(&error),
         }
@@ -384,7 +385,12 @@ impl From<RoomError> for ApiError {
             | RoomError::NoSuchAlias
             | RoomError::NoSuchUser(_)
             | RoomError::NotLocal(_) => Self::not_found(sentence(&error)),
-            RoomError::StillInRoom => Self::bad_request("M_UNKNOWN", sentence(&error)),
+            RoomError::StillInRoom | RoomError::NestedThread => {
+                Self::bad_request("M_UNKNOWN", sentence(&error))
+            }
+            RoomError::DuplicateAnnotation => {
+                Self::bad_request("M_DUPLICATE_ANNOTATION", sentence(&error))
+            }
             RoomError::Event(cause) => Self::from(&*cause),
             RoomError::BadState(_) => {
                 Self::new(StatusCode::FORBIDDEN, "M_BAD_STATE", sentence(&error))

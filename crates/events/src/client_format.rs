@@ -84,6 +84,8 @@ pub struct Unsigned<'a> {
     pub redacted_because: Option<&'a RawValue>,
     /// The reader's membership at the event.
     pub membership: Option<&'a MembershipState>,
+    /// What relates to it, summed up for this reader: `m.relations`.
+    pub relations: Option<&'a RawValue>,
 }
 
 /// An event made ready for clients: what is the same for all of them.
@@ -234,6 +236,10 @@ impl Unsigned<'_> {
         raw(out, OPEN);
         self.write_since_the_first_api_in(out, start + OPEN.len())?;
         let empty = start + OPEN.len();
+        if let Some(relations) = self.relations {
+            member(out, empty, "m.relations");
+            raw(out, relations.get());
+        }
         if let Some(membership) = self.membership {
             member(out, empty, "membership");
             serde_json::to_writer(&mut *out, membership.as_str())?;

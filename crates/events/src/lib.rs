@@ -2,7 +2,7 @@
 //!
 //! From a client's wish to a signed PDU ([`draft`], [`check`], [`sign`]), what a redaction leaves of
 //! it ([`mod@redact`]), who may send it ([`auth`]) and see it ([`visibility`]), and how clients read
-//! it ([`client_format`], [`event_fields`], [`stripped`]).
+//! it ([`client_format`], [`event_fields`], [`stripped`]) and what relates to it ([`relations`]).
 
 pub mod auth;
 pub mod check;
@@ -15,6 +15,7 @@ pub mod filter;
 pub mod json;
 pub mod pdu;
 pub mod redact;
+pub mod relations;
 pub mod sign;
 pub mod stripped;
 pub mod version;

@@ -6,7 +6,9 @@ use greenroom_model::StoredEvent;
 use ruma::{DeviceId, OwnedEventId, UserId};
 use serde_json::value::RawValue;
 
-use crate::{ClientEvent, EventError, EventFields, Format, Unsigned, VisibilityHistory};
+use crate::{
+    ClientEvent, EventError, EventFields, Format, Unsigned, VisibilityHistory, relations::Bundles,
+};
 
 /// Who reads, and how.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +25,8 @@ pub struct Viewer<'a> {
     pub format: Format,
     /// The fields wanted, if not all.
     pub fields: Option<&'a EventFields>,
+    /// What relates to the events, where the reader is told.
+    pub bundles: Option<&'a Bundles>,
 }
 
 /// Events that others refer to, by ID.
@@ -77,8 +81,9 @@ impl Viewer<'_> {
             .as_ref()
             .and_then(|id| related.get(id))
             // Whole, whatever fields are wanted of the event itself.
-            .map(|redaction| Viewer { fields: None, ..*self }.view(redaction, &Related::new()))
+            .map(|redaction| self.whole(None).view(redaction, &Related::new()))
             .transpose()?;
+        let relations = self.bundled(event)?;
         let unsigned = Unsigned {
             age_ms: Some(age_ms(event, self.now_ms)),
             transaction_id: event
@@ -95,11 +100,21 @@ impl Viewer<'_> {
             membership: self
                 .history
                 .map(|history| history.membership_at(event.position)),
+            relations: relations.as_deref(),
         };
         let rendered = prepared.render(&unsigned, self.format)?;
         match self.fields {
             Some(fields) => fields.apply(&rendered),
             None => Ok(rendered),
+        }
+    }
+
+    /// For an event inside of another one.
+    pub(crate) fn whole<'a>(&'a self, bundles: Option<&'a Bundles>) -> Viewer<'a> {
+        Viewer {
+            fields: None,
+            bundles,
+            ..*self
         }
     }
 }

@@ -259,6 +259,36 @@ impl VisibilityHistory {
         stretches
     }
 
+    /// The stretches up to `limit` in which the reader may see every event, oldest first and apart
+    /// from each other: each from behind its first position up to and with its second.
+    ///
+    /// Outside of them they may see single events at which the visibility or their membership
+    /// changes, for which [`Self::allows`] makes exceptions.
+    #[must_use]
+    pub fn open_stretches(&self, limit: StreamPosition) -> Vec<(StreamPosition, StreamPosition)> {
+        let changes = self.visibility.iter().map(|(at, _)| *at);
+        let mut changes: Vec<_> = changes
+            .chain(self.memberships.iter().map(|(at, _)| *at))
+            .chain([StreamPosition::START])
+            .filter(|at| *at <= limit)
+            .collect();
+        changes.sort_unstable();
+        changes.dedup();
+        let mut stretches: Vec<(StreamPosition, StreamPosition)> = Vec::new();
+        for (index, at) in changes.iter().enumerate() {
+            if !self.may_see(self.visibility_at(*at), self.membership_at(*at), *at) {
+                continue;
+            }
+            let next = changes.get(index + 1).map(|next| next.before());
+            let upto = next.map_or(limit, |next| next.min(limit));
+            match stretches.last_mut() {
+                Some((_, end)) if *end == at.before() => *end = upto,
+                _ => stretches.push((at.before(), upto)),
+            }
+        }
+        stretches
+    }
+
     /// The reader's membership in the state that the event at `at` left; `leave` before the first.
     #[must_use]
     pub fn membership_at(&self, at: StreamPosition) -> &MembershipState {

@@ -40,6 +40,12 @@ pub enum RoomError {
     /// The membership is not one that this can change (`M_BAD_STATE`).
     #[error("{0}")]
     BadState(&'static str),
+    /// The sender has annotated the event in these words before (`M_DUPLICATE_ANNOTATION`).
+    #[error("you have sent the same reaction to this event before")]
+    DuplicateAnnotation,
+    /// A thread can only begin at an event that relates to no other.
+    #[error("a thread cannot begin at an event that relates to another event")]
+    NestedThread,
     /// An alias in `m.room.canonical_alias` does not point to this room (`M_BAD_ALIAS`).
     #[error("the alias {0} does not point to this room")]
     BadAlias(OwnedRoomAliasId),

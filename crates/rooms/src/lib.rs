@@ -14,6 +14,7 @@ mod members;
 mod membership;
 mod power;
 mod preview;
+mod relations;
 mod send;
 mod service;
 mod wish;

@@ -37,8 +37,7 @@ impl Rooms {
             .state
             .state_at(room_id, access.state_upto, None)
             .await?;
-        self.render(reader, &access.history, &state, Format::CLIENT)
-            .await
+        self.render(reader, &access, &state, Format::CLIENT).await
     }
 
     /// The event in one place of a room's state, whole.
@@ -60,9 +59,7 @@ impl Rooms {
             .state
             .state_entries_at(room_id, access.state_upto, vec![key])
             .await?;
-        let mut views = self
-            .render(reader, &access.history, &state, Format::CLIENT)
-            .await?;
+        let mut views = self.render(reader, &access, &state, Format::CLIENT).await?;
         views.pop().ok_or(RoomError::NoSuchState)
     }
 
@@ -124,8 +121,7 @@ impl Rooms {
                 (Some(wanted), Some(not)) => is(wanted) || !is(not),
             }
         });
-        self.render(reader, &access.history, &members, Format::CLIENT)
-            .await
+        self.render(reader, &access, &members, Format::CLIENT).await
     }
 
     /// Everyone who is joined, with the names in their member events.

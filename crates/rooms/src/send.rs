@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use greenroom_events::{Draft, RoomVersion, check::canonical_aliases, json, redact::redact};
+use greenroom_storage::StorageError;
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, EventId, MilliSecondsSinceUnixEpoch, OwnedEventId,
     OwnedUserId, RoomId, UserId,
@@ -40,7 +41,8 @@ impl Rooms {
     ///
     /// [`RoomError::NotInRoom`] if the sender is not joined or there is no such room,
     /// [`RoomError::Forbidden`] if the room does not allow it, [`RoomError::Event`] if the event
-    /// itself is not right, [`RoomError::NoSuchEvent`] for a redaction of nothing.
+    /// itself is not right, [`RoomError::NoSuchEvent`] for a redaction of nothing,
+    /// [`RoomError::DuplicateAnnotation`] and [`RoomError::NestedThread`] for what it relates to.
     pub async fn send(
         &self,
         room_id: &RoomId,
@@ -63,6 +65,12 @@ impl Rooms {
             redacts: event.redacts,
             origin_server_ts_override: event.origin_server_ts,
         };
+        if let Some(event_id) = self
+            .check_relation(room_id, &draft, transaction.as_ref())
+            .await?
+        {
+            return Ok(event_id);
+        }
         let sent = if draft.event_type == "m.room.member" && draft.state_key.is_some() {
             self.send_member_event(room_id, draft).await
         } else {
@@ -76,6 +84,7 @@ impl Rooms {
         sent.map_err(|error| match error {
             // Whether there is such a room is nobody's business who is not in it.
             RoomError::NoSuchRoom => RoomError::NotInRoom,
+            RoomError::Storage(StorageError::DuplicateAnnotation) => RoomError::DuplicateAnnotation,
             other => other,
         })
     }

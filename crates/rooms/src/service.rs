@@ -8,8 +8,8 @@ use std::sync::{
 use greenroom_events::EventSigner;
 use greenroom_model::{Clock, TokenSigner};
 use greenroom_storage::{
-    AccountStore, DirectoryStore, EventTimeStore, MemberStore, ProfileStore, RoomStore, SpaceStore,
-    StateStore, TimelineStore,
+    AccountStore, DirectoryStore, EventTimeStore, MemberStore, ProfileStore, RelationStore,
+    RoomStore, SpaceStore, StateStore, TimelineStore,
 };
 use greenroom_stream::{ChangeStream, IgnoreSource};
 use ruma::{
@@ -43,6 +43,8 @@ pub struct Parts {
     pub timeline: Arc<dyn TimelineStore>,
     /// Events by their time.
     pub times: Arc<dyn EventTimeStore>,
+    /// What relates to events.
+    pub relations: Arc<dyn RelationStore>,
     /// Who is where.
     pub members: Arc<dyn MemberStore>,
     /// Aliases and the directory.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper, dsl::max,
 };
-use greenroom_model::{StoredEvent, StreamPosition, TransactionKey};
+use greenroom_model::{Relation, StoredEvent, StreamPosition, TransactionKey};
 use greenroom_storage::{Append, RedactedEvent, StorageError};
 use greenroom_stream::{ChangeKind, MembershipChange};
 use ruma::{OwnedUserId, events::room::member::MembershipState};
@@ -17,6 +17,7 @@ use self::row::NewEventRow;
 use crate::{
     connection::{AnyConnection, FromDiesel},
     event_times::write_time_step,
+    relations::{forget_relation, write_relation},
     rows::EventRow,
     schema::{events, memberships, room_state, rooms},
     text::{fold, pack},
@@ -36,6 +37,7 @@ pub(crate) struct PreparedAppend {
     txn_key: Option<TransactionKey>,
     membership: Option<MemberRow>,
     summary: Option<(SummaryColumn, Option<String>)>,
+    relation: Option<Relation>,
     redacts: Option<RedactedEvent>,
 }
 
@@ -146,6 +148,7 @@ impl PreparedAppend {
             txn_key,
             membership,
             summary,
+            relation: append.relation,
             redacts: append.redacts,
             event: Arc::new(StoredEvent {
                 position: StreamPosition::START,
@@ -165,7 +168,10 @@ impl PreparedAppend {
 
     /// Whether all that it writes is one row of `events`.
     pub(crate) fn is_one_row(&self) -> bool {
-        self.event.state_key.is_none() && self.redacts.is_none() && !self.steps_back
+        self.event.state_key.is_none()
+            && self.redacts.is_none()
+            && self.relation.is_none()
+            && !self.steps_back
     }
 }
 
@@ -203,6 +209,9 @@ pub(crate) fn write_appends(
         }
         if append.steps_back {
             write_time_step(tx.conn, &append.event).map_err(StorageError::from_diesel)?;
+        }
+        if let Some(relation) = &append.relation {
+            write_relation(tx.conn, &append.event, relation)?;
         }
         let membership = append.membership.as_ref().map(|member| MembershipChange {
             event_id: append.event.event_id.clone(),
@@ -413,8 +422,10 @@ fn write_redaction(
     Ok(())
 }
 
-/// Takes what a redacted event no longer says out of the tables that copy the current state.
+/// Takes what a redacted event no longer says out of the tables that copy it: the current state,
+/// relations.
 fn forget_copies(conn: &mut AnyConnection, event: &StoredEvent) -> diesel::QueryResult<()> {
+    forget_relation(conn, event)?;
     if event.event_type == "m.room.member" {
         diesel::update(memberships::table)
             .filter(memberships::room_id.eq(event.room_id.as_str()))

@@ -18,6 +18,7 @@ mod profiles;
 mod pushers;
 mod readers;
 mod receipts;
+mod relations;
 mod rooms;
 mod rows;
 mod schema;

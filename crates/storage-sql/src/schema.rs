@@ -186,4 +186,39 @@ table! {
     }
 }
 
+table! {
+    relations (position) {
+        position -> BigInt,
+        target -> Binary,
+        rel_type -> Text,
+        event_type -> Text,
+        sender -> Text,
+        edit_ts -> Nullable<BigInt>,
+        annotation -> Nullable<Binary>,
+    }
+}
+
+table! {
+    indirect_relations (target, position) {
+        target -> Binary,
+        position -> BigInt,
+        depth -> BigInt,
+        rel_type -> Nullable<Text>,
+        event_type -> Nullable<Text>,
+    }
+}
+
+table! {
+    aggregations (target) {
+        target -> Binary,
+        room_id -> Text,
+        event_id -> Text,
+        edits -> BigInt,
+        referrers -> BigInt,
+        replies -> BigInt,
+        latest_reply -> Nullable<BigInt>,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(events, room_state, memberships, rooms, accounts);
+allow_tables_to_appear_in_same_query!(events, relations, indirect_relations);

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// At most so many values go into one `IN (…)`.
-const MAX_IN: usize = 500;
+pub(crate) const MAX_IN: usize = 500;
 
 #[async_trait]
 impl TimelineStore for Db {

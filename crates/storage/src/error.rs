@@ -10,6 +10,9 @@ pub enum StorageError {
     /// The room's actor builds it again.
     #[error("built on an append that failed")]
     StaleHead,
+    /// The sender has annotated the event in the same words before; nothing was written.
+    #[error("annotated so already")]
+    DuplicateAnnotation,
     /// The database cannot be reached or cannot write now. A retry later may succeed.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),

@@ -15,6 +15,7 @@ mod members;
 mod profiles;
 mod pushers;
 mod receipts;
+mod relations;
 mod rooms;
 mod spaces;
 mod state;
@@ -32,6 +33,9 @@ pub use members::{Member, MemberCounts, MemberStore, RoomMembership, RoomSummary
 pub use profiles::{Profile, ProfileStore};
 pub use pushers::{Pusher, PusherId, PusherProgress, PusherStore, SetPusher};
 pub use receipts::{Receipt, ReceiptStore};
+pub use relations::{
+    RECURSION_DEPTH, RelatingQuery, RelationReader, RelationStore, ThreadsPage, ThreadsQuery,
+};
 pub use rooms::{Append, Appended, Committed, NewRoom, RedactedEvent, RoomHeadRow, RoomStore};
 pub use spaces::{RoomPreview, SpaceStore};
 pub use state::{StateStore, StateVersion};

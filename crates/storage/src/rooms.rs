@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
-use greenroom_model::{StateKey, StoredEvent, StreamPosition, TransactionKey};
+use greenroom_model::{Relation, StateKey, StoredEvent, StreamPosition, TransactionKey};
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedEventId, OwnedRoomAliasId, OwnedRoomId,
     OwnedTransactionId, OwnedUserId, RoomId, RoomVersionId, UserId,
@@ -42,6 +42,8 @@ pub struct Append {
     pub membership: Option<(MembershipState, Option<MembershipState>)>,
     /// What makes a retry the same act, if the client gave a transaction ID.
     pub transaction: Option<(TransactionKey, OwnedDeviceId, OwnedTransactionId)>,
+    /// What it says that it relates to, if anything.
+    pub relation: Option<Relation>,
     /// For a redaction that applies: the event it empties, already pruned.
     pub redacts: Option<RedactedEvent>,
 }
@@ -109,6 +111,7 @@ pub trait RoomStore: Send + Sync {
     /// # Errors
     ///
     /// [`StorageError::Conflict`] if the transaction ID was used for another event before,
+    /// [`StorageError::DuplicateAnnotation`] if the sender has annotated the same event so before,
     /// [`StorageError::StaleHead`] if an append that this one was built on has failed; nothing was
     /// written then.
     fn append(&self, append: Append) -> Committed;

@@ -29,6 +29,12 @@ impl IgnoredUsers {
         self.0.as_ref().map_or(0, |users| users.len())
     }
 
+    /// All of them; `None` if nobody is ignored.
+    #[must_use]
+    pub fn users(&self) -> Option<Arc<HashSet<OwnedUserId>>> {
+        self.0.clone()
+    }
+
     /// Whether `user_id` is ignored.
     #[must_use]
     pub fn contains(&self, user_id: &UserId) -> bool {

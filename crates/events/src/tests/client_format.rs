@@ -57,6 +57,7 @@ fn a_message_as_in_sync() {
 fn all_of_unsigned(check: impl Fn(&Unsigned<'_>)) {
     let prev_content = to_raw_value(&json!({ "membership": "invite" })).unwrap();
     let redacted_because = to_raw_value(&json!({ "type": "m.room.redaction" })).unwrap();
+    let relations = to_raw_value(&json!({ "m.reference": { "chunk": [] } })).unwrap();
     check(&Unsigned {
         age_ms: Some(-5),
         transaction_id: Some("t\"1".into()),
@@ -65,6 +66,7 @@ fn all_of_unsigned(check: impl Fn(&Unsigned<'_>)) {
         replaces_state: Some(event_id!("$before")),
         redacted_because: Some(&redacted_because),
         membership: Some(&MembershipState::Invite),
+        relations: Some(&relations),
     });
 }
 
@@ -78,6 +80,7 @@ fn unsigned_says_what_the_server_knows() {
                 "age": -5, "transaction_id": "t\"1", "prev_content": { "membership": "invite" },
                 "prev_sender": "@bob:localhost", "replaces_state": "$before",
                 "redacted_because": { "type": "m.room.redaction" }, "membership": "invite",
+                "m.relations": { "m.reference": { "chunk": [] } },
             })
         );
         assert_eq!(event["state_key"], "@alice:localhost");
@@ -96,6 +99,13 @@ fn each_field_of_unsigned_can_stand_alone() {
                 ..Unsigned::default()
             },
             json!({ "membership": "ban" }),
+        ),
+        (
+            Unsigned {
+                relations: Some(&content),
+                ..Unsigned::default()
+            },
+            json!({ "m.relations": {} }),
         ),
         (
             Unsigned {

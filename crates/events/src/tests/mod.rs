@@ -7,6 +7,7 @@ mod drafts;
 mod event_fields;
 mod json;
 mod redaction;
+mod relations;
 mod signing;
 mod visibility;
 

@@ -432,6 +432,12 @@ fn all_that_is_seen_lies_in_the_stretches() {
                 let changes = course.iter().any(|(change, _)| *change == at)
                     || visibilities.iter().any(|event| event.position.0 == at);
                 assert!(!inside || seen || changes, "{course:?}: {at} is not seen");
+                for limit in [60, 1_000] {
+                    let open = history.open_stretches(StreamPosition(limit));
+                    let mut open = open.iter();
+                    let open = open.any(|(after, upto)| at > after.0 && at <= upto.0);
+                    assert_eq!(open, seen && at <= limit, "{course:?}: {at} of {limit}");
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use greenroom_events::{
     Draft, EventRef, EventSigner, Pdu, Place, RoomVersion,
     auth::{auth_keys, authorize},
     build, check,
+    relations::relation_in,
 };
 use greenroom_model::StateKey;
 use greenroom_storage::{Append, RedactedEvent};
@@ -245,6 +246,11 @@ impl RoomHead {
             auth_events,
             depth: self.depth + 1,
         };
+        let relation = relation_in(
+            &draft.event_type,
+            draft.state_key.as_deref(),
+            &draft.content,
+        );
         let pdu = Arc::new(build(draft, &place, &self.version, signer, now)?);
         if let Some(missing) = self.refused(&pdu)? {
             return Ok(Step::Load(missing));
@@ -267,6 +273,7 @@ impl RoomHead {
                 .transaction
                 .as_ref()
                 .map(|used| (used.key, used.device_id.clone(), used.txn_id.clone())),
+            relation,
             redacts: redacted.and_then(|target| {
                 let json = target.pruned.clone()?;
                 Some(RedactedEvent {

@@ -6,8 +6,9 @@
 mod access;
 mod by_time;
 mod page;
+mod render;
 
-use greenroom_events::{EventFilter, Format, Viewer, VisibilityHistory, view::related_ids};
+use greenroom_events::{EventFilter, Format, VisibilityHistory};
 use greenroom_model::{PageToken, StoredEvent, StreamPosition};
 use greenroom_storage::Direction;
 use ruma::{
@@ -128,11 +129,9 @@ impl Rooms {
             },
             end: read.next.map(|next| self.token(room_id, reader, next)),
             chunk: self
-                .render(reader, &access.history, &read.events, query.format)
+                .render(reader, &access, &read.events, query.format)
                 .await?,
-            state: self
-                .render(reader, &access.history, &state, query.format)
-                .await?,
+            state: self.render(reader, &access, &state, query.format).await?,
         })
     }
 
@@ -151,7 +150,7 @@ impl Rooms {
             .visible_event(room_id, &reader.user_id, event_id)
             .await?;
         let mut views = self
-            .render(reader, &access.history, &[event], Format::CLIENT)
+            .render(reader, &access, &[event], Format::CLIENT)
             .await?;
         views.pop().ok_or(RoomError::NoSuchEvent)
     }
@@ -176,7 +175,7 @@ impl Rooms {
             .visible_event(&found.room_id, &reader.user_id, event_id)
             .await?;
         let mut views = self
-            .render(reader, &access.history, &[event], Format::LEGACY)
+            .render(reader, &access, &[event], Format::LEGACY)
             .await?;
         views.pop().ok_or(RoomError::NoSuchEvent)
     }
@@ -230,22 +229,13 @@ impl Rooms {
             .before();
         let format = Format::CLIENT;
         let mut views = self
-            .render(
-                reader,
-                &access.history,
-                std::slice::from_ref(&event),
-                format,
-            )
+            .render(reader, &access, std::slice::from_ref(&event), format)
             .await?;
         Ok(Context {
             event: views.pop().ok_or(RoomError::NoSuchEvent)?,
-            before: self
-                .render(reader, &access.history, &before.events, format)
-                .await?,
-            after: self
-                .render(reader, &access.history, &after.events, format)
-                .await?,
-            state: self.render(reader, &access.history, &state, format).await?,
+            before: self.render(reader, &access, &before.events, format).await?,
+            after: self.render(reader, &access, &after.events, format).await?,
+            state: self.render(reader, &access, &state, format).await?,
             start: self.token(room_id, reader, start),
             end: self.token(room_id, reader, last),
         })
@@ -282,34 +272,6 @@ impl Rooms {
         }
         state.retain(|event| filter.allows(event));
         Ok(state)
-    }
-
-    /// Events as a reader sees them.
-    pub(crate) async fn render(
-        &self,
-        reader: &Reader,
-        history: &VisibilityHistory,
-        events: &[StoredEvent],
-        format: Format,
-    ) -> Result<Vec<EventView>, RoomError> {
-        let ids = related_ids(events);
-        let related = self.parts().timeline.events(ids).await?;
-        let related = related
-            .into_iter()
-            .map(|event| (event.event_id.clone(), event))
-            .collect();
-        let viewer = Viewer {
-            user_id: &reader.user_id,
-            device_id: Some(&reader.device_id),
-            now_ms: self.parts().clock.now_ms(),
-            history: Some(history),
-            format,
-            fields: None,
-        };
-        Ok(events
-            .iter()
-            .map(|event| viewer.view(event, &related))
-            .collect::<Result<_, _>>()?)
     }
 
     /// The member events of those who sent these, as of the newest of them.

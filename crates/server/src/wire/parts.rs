@@ -103,6 +103,7 @@ fn rooms(
         state: database.shared(),
         timeline: database.shared(),
         times: database.shared(),
+        relations: database.shared(),
         members: database.shared(),
         directory: database.shared(),
         spaces: database.shared(),

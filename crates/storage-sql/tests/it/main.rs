@@ -25,6 +25,7 @@ mod pushers;
 mod query_plans;
 mod receipts;
 mod redaction;
+mod relations;
 mod restart;
 mod rooms;
 mod spaces;

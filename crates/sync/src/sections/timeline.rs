@@ -187,6 +187,7 @@ impl Reading<'_> {
             history: Some(history),
             format,
             fields,
+            bundles: None,
         }
     }
 }

@@ -108,6 +108,7 @@ impl Room {
             replaces_state,
             membership: None,
             transaction: None,
+            relation: None,
             redacts: None,
         }
     }

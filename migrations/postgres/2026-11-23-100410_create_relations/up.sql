@@ -1,0 +1,42 @@
+-- Events that relate to others. `target` is a hash of the room and of the other event's ID.
+CREATE TABLE relations (
+    position   BIGINT           NOT NULL PRIMARY KEY, -- of the event that relates
+    target     BYTEA            NOT NULL,
+    rel_type   TEXT COLLATE "C" NOT NULL,
+    event_type TEXT COLLATE "C" NOT NULL,
+    sender     TEXT COLLATE "C" NOT NULL,
+    edit_ts    BIGINT, -- of what has the form of an edit: its origin_server_ts
+    annotation BYTEA   -- of an annotation: a hash of its key
+);
+CREATE INDEX relations_by_target ON relations (target, position);
+CREATE INDEX relations_by_rel_type ON relations (target, rel_type, position);
+CREATE INDEX relations_by_event_type ON relations (target, rel_type, event_type, position);
+CREATE INDEX relations_by_sender ON relations (target, sender, rel_type, event_type, edit_ts);
+-- Events that relate to what relates to `target`, or to what relates to that. The types are those
+-- of all events on the way, where they are the same.
+CREATE TABLE indirect_relations (
+    target     BYTEA  NOT NULL,
+    position   BIGINT NOT NULL,
+    depth      BIGINT NOT NULL, -- 2 or 3
+    rel_type   TEXT COLLATE "C",
+    event_type TEXT COLLATE "C",
+    PRIMARY KEY (target, position)
+);
+CREATE INDEX indirect_relations_by_position ON indirect_relations (position);
+CREATE INDEX indirect_relations_by_rel_type ON indirect_relations (target, rel_type, position)
+    WHERE rel_type IS NOT NULL;
+CREATE INDEX indirect_relations_by_event_type
+    ON indirect_relations (target, rel_type, event_type, position)
+    WHERE event_type IS NOT NULL;
+-- What is summed up of the relations to an event.
+CREATE TABLE aggregations (
+    target       BYTEA            NOT NULL PRIMARY KEY,
+    room_id      TEXT COLLATE "C" NOT NULL,
+    event_id     TEXT COLLATE "C" NOT NULL, -- of the target
+    edits        BIGINT           NOT NULL, -- also of those that are not valid
+    referrers    BIGINT           NOT NULL, -- m.reference
+    replies      BIGINT           NOT NULL, -- m.thread
+    latest_reply BIGINT                     -- the position of the newest of them
+);
+CREATE INDEX aggregations_threads ON aggregations (room_id, latest_reply)
+    WHERE latest_reply IS NOT NULL;

@@ -1,0 +1,3 @@
+DROP TABLE aggregations;
+DROP TABLE indirect_relations;
+DROP TABLE relations;
