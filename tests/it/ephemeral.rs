@@ -489,3 +489,38 @@ async fn read_markers_set_receipts_and_the_fully_read_marker_at_once() {
         .await
         .expect_error(400, "M_BAD_JSON");
 }
+
+#[tokio::test]
+async fn with_presence_off_nobody_is_told_anything_and_everybody_is_offline() {
+    let server = TestServer::builder()
+        .flag("--presence", "off")
+        .start()
+        .await;
+    let Pair { alice, bob, .. } = pair(&server, "off").await;
+    let since = bob.now().await;
+    let status = json!({"presence": "online", "status_msg": "here"});
+    alice.put(&status_of(&alice), status).await.expect_ok();
+    alice.sync("set_presence=online").await;
+    for query in [String::new(), format!("since={}", encode(&since))] {
+        let answer = bob.sync(&query).await;
+        assert_eq!(answer.get("presence"), None, "{answer}");
+    }
+    let read = bob.get(&status_of(&alice)).await.expect_ok();
+    assert_eq!(read, json!({"presence": "offline"}));
+    // What cannot be is refused all the same.
+    let busy = json!({"presence": "busy"});
+    let answer = alice.put(&status_of(&alice), busy).await;
+    answer.expect_error(400, "M_INVALID_PARAM");
+}
+
+#[tokio::test]
+async fn local_presence_is_for_users_of_this_server() {
+    let server = TestServer::builder()
+        .flag("--presence", "local")
+        .start()
+        .await;
+    let Pair { alice, bob, .. } = pair(&server, "local").await;
+    let since = bob.now().await;
+    alice.sync("").await;
+    sees_presence(&bob, &since, &alice, &json!({"presence": "online"})).await;
+}

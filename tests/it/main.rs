@@ -17,6 +17,7 @@ mod event_by_time;
 mod history;
 mod identifiers;
 mod membership;
+mod own_data;
 mod privacy;
 mod relations;
 mod rooms;

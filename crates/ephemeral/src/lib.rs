@@ -16,5 +16,5 @@ mod typing;
 pub use error::EphemeralError;
 pub use presence::PresenceTracker;
 pub use receipts::{ReadMarkers, ReceiptService};
-pub use settings::{EphemeralSettings, PresenceSettings, TypingSettings};
+pub use settings::{EphemeralSettings, PresenceReach, PresenceSettings, TypingSettings};
 pub use typing::TypingTracker;

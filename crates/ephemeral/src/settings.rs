@@ -32,12 +32,25 @@ impl Default for TypingSettings {
     }
 }
 
+/// Who is told of somebody's presence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PresenceReach {
+    /// Nobody: it is not even tracked, and everybody is offline.
+    Off,
+    /// Users of this server who share a room with them.
+    Local,
+    /// Everybody who shares a room with them.
+    #[default]
+    On,
+}
+
 /// Presence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PresenceSettings {
-    /// Whether presence is tracked and delivered at all.
-    pub enabled: bool,
+    /// Who is told.
+    pub reach: PresenceReach,
     /// How long after their last sync a user is offline, in milliseconds.
     pub offline_after_ms: u64,
     /// How long after their last activity a user who is online is unavailable, in milliseconds.
@@ -56,7 +69,7 @@ pub struct PresenceSettings {
 impl Default for PresenceSettings {
     fn default() -> Self {
         Self {
-            enabled: true,
+            reach: PresenceReach::default(),
             offline_after_ms: 30_000,
             idle_after_ms: 300_000,
             active_for_ms: 60_000,

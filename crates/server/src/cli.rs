@@ -239,8 +239,8 @@ pub(crate) struct SettingFlags {
     /// Reverse proxies whose X-Forwarded-For is believed, as addresses or networks with commas. Default: none.
     #[arg(long, global = true, value_name = "ADDRESSES")]
     trusted_proxies: Option<String>,
-    /// Tell users who of those they share a room with is online. Default: on.
-    #[arg(long, global = true, value_name = "on|off")]
+    /// Tell users who of those they share a room with is online: on other servers too, on this one, or not. Default: on.
+    #[arg(long, global = true, value_name = "on|local|off")]
     presence: Option<String>,
     /// Serve the example application at /. Default: on.
     #[arg(long, global = true, value_name = "on|off")]

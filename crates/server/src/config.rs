@@ -18,7 +18,7 @@ use self::{layers::Layers, reader::Reader};
 pub(crate) use self::settings::Setting;
 pub(crate) use self::{
     layers::Sources,
-    values::{DatabaseUrl, LogFormat, Registration},
+    values::{DatabaseUrl, LogFormat, Presence, Registration},
 };
 
 /// The default of `request_body_bytes`.
@@ -61,8 +61,8 @@ pub(crate) struct Config {
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// `trusted_proxies`: from whom `X-Forwarded-For` is believed. Default nobody.
     pub(crate) trusted_proxies: Vec<Network>,
-    /// `presence`: whether users see who is online. Default on.
-    pub(crate) presence: bool,
+    /// `presence`: who sees whether users are online. Default on.
+    pub(crate) presence: Presence,
     /// `[limits]`.
     pub(crate) limits: Limits,
     /// `shutdown_timeout_seconds`: how long requests may go on after a signal to stop. Default 4.
@@ -215,7 +215,7 @@ fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Config {
         example_app: reader.switch("example_app", true),
         metrics_listen: read_metrics_listen(reader),
         trusted_proxies: read_trusted_proxies(reader),
-        presence: reader.switch("presence", true),
+        presence: reader.parse("presence", Presence::On),
         limits: Limits {
             // Not below what one event may need.
             request_body_bytes: usize_of(reader.number(

@@ -37,6 +37,52 @@ async fn the_transaction_id_is_for_the_device_that_sent() {
     }
 }
 
+/// The ID belongs to the device, not to its access token, and is there wherever the event is read.
+#[tokio::test]
+async fn the_transaction_id_stays_with_the_device_whatever_its_token() {
+    let server = shared_server().await;
+    let (alice, bob, room) = pair(&server).await;
+    let request = json!({
+        "type": "m.login.password",
+        "identifier": {"type": "m.id.user", "user": alice.localpart()},
+        "password": greenroom_tests::PASSWORD,
+        "refresh_token": true,
+    });
+    let login = server.anonymous().post("login", request).await.expect_ok();
+    let phone = server.anonymous().with_session(&login);
+    let sent = phone.send_text(&room, "txn-1", "hello").await;
+    let refresh = json!({"refresh_token": login["refresh_token"]});
+    let refreshed = server
+        .anonymous()
+        .post("refresh", refresh)
+        .await
+        .expect_ok();
+    let mut renewed = phone.clone();
+    renewed.token = refreshed["access_token"].as_str().map(str::to_owned);
+    let path = |rest: &str| format!("rooms/{}/{rest}", encode(&room));
+    for (reader, expected) in [
+        (&renewed, json!("txn-1")),
+        (&alice, Value::Null),
+        (&bob, Value::Null),
+    ] {
+        let event = path(&format!("event/{}", encode(&sent)));
+        let context = path(&format!("context/{}", encode(&sent)));
+        let page = reader.messages(&room, "dir=b&limit=1").await;
+        let around = reader.get(&context).await.expect_ok();
+        let synced = reader.sync("").await;
+        let timeline = events(&joined(&synced, &room)["timeline"]);
+        for event in [
+            &reader.get(&event).await.expect_ok(),
+            &page["chunk"][0],
+            &around["event"],
+            timeline.last().unwrap(),
+        ] {
+            assert_eq!(event["event_id"], sent.as_str(), "{event}");
+            assert_eq!(event["unsigned"]["transaction_id"], expected, "{event}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_was_redacted_has_lost_its_content_wherever_it_is_read_from() {
     let server = shared_server().await;

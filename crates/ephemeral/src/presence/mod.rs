@@ -26,7 +26,7 @@ use tokio::sync::{Notify, watch};
 
 use self::user::{Presence, Shown, User};
 use crate::{
-    EphemeralError, PresenceSettings,
+    EphemeralError, PresenceReach, PresenceSettings,
     timer::{self, Timed},
 };
 
@@ -164,7 +164,7 @@ impl PresenceTracker {
             let reason = format!("status_msg is at most {max_bytes} bytes long");
             return Err(EphemeralError::InvalidParam(reason));
         }
-        if self.settings.enabled {
+        if self.enabled() {
             self.update(user_id, true, |tracked, now_ms| {
                 tracked.unannounced |= tracked.user.status_msg != status_msg;
                 tracked.user.set(presence, status_msg, now_ms);
@@ -176,7 +176,7 @@ impl PresenceTracker {
     /// The user did something that shows that they are there. Sends and receipts are known
     /// already; this is for what leaves no change behind.
     pub fn active(&self, user_id: &UserId) {
-        if self.settings.enabled {
+        if self.enabled() {
             self.update(user_id, false, |tracked, now_ms| {
                 tracked.user.was_active(now_ms, &self.settings);
             });
@@ -306,7 +306,7 @@ impl Timed for PresenceTracker {
 
 impl PresenceSource for PresenceTracker {
     fn enabled(&self) -> bool {
-        self.settings.enabled
+        self.settings.reach != PresenceReach::Off
     }
 
     fn counter(&self) -> u64 {
@@ -351,13 +351,13 @@ impl PresenceTracker {
     /// The presence a sync asks for, if it is to be seen at all.
     fn sync_presence(&self, set_presence: &SyncPresence) -> Option<Presence> {
         let presence = Presence::from_wire(set_presence)?;
-        (self.settings.enabled && presence != Presence::Offline).then_some(presence)
+        (self.enabled() && presence != Presence::Offline).then_some(presence)
     }
 }
 
 impl ChangeObserver for PresenceTracker {
     fn changed(&self, changes: &[Change]) {
-        if !self.settings.enabled {
+        if !self.enabled() {
             return;
         }
         for change in changes {

@@ -356,7 +356,7 @@ fn bad_statuses_are_refused() {
 #[test]
 fn switched_off_nothing_is_tracked() {
     let setup = setup_with(PresenceSettings {
-        enabled: false,
+        reach: PresenceReach::Off,
         ..PresenceSettings::default()
     });
     setup.syncs(Online, 0);

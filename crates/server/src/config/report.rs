@@ -36,7 +36,7 @@ impl Loaded {
                 .metrics_listen
                 .map_or_else(|| "off".to_owned(), |address| address.to_string()),
             "trusted_proxies" => self.given_list(key),
-            "presence" => on_off(config.presence),
+            "presence" => config.presence.to_string(),
             "example_app" => on_off(config.example_app),
             "shutdown_timeout_seconds" => config.shutdown_timeout.as_secs().to_string(),
             "limits.request_body_bytes" => limits.request_body_bytes.to_string(),

@@ -58,7 +58,7 @@ fn with_nothing_set_it_serves_this_machine_alone_and_lets_everybody_register() {
         "http://127.0.0.1:1"
     );
     assert!(
-        config.presence
+        config.presence == Presence::On
             && config.example_app
             && config.trusted_proxies.is_empty()
             && config.metrics_listen.is_none()
@@ -115,7 +115,7 @@ fn every_problem_is_told_at_once_with_where_it_is() {
         "`server_name` (environment variable GREENROOM_SERVER_NAME)",
         "`database_url` (environment variable GREENROOM_DATABASE_URL)",
         "`workers` (flag --workers): must be a whole number from 1 to 512",
-        "`presence` (flag --presence): must be `on` or `off`",
+        "`presence` (flag --presence): must be `on`, `local` or `off`",
         "`registration` (flag --registration): must be `open`, `token` or `closed`",
     ] {
         assert!(problems.contains(expected), "{expected} in\n{problems}");

@@ -40,6 +40,40 @@ impl fmt::Display for Registration {
     }
 }
 
+/// Whom users tell that they are online.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// Nobody.
+    Off,
+    /// Users of this server.
+    Local,
+    /// Users of other servers too.
+    On,
+}
+
+impl FromStr for Presence {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" | "false" | "no" => Ok(Self::Off),
+            "local" => Ok(Self::Local),
+            "on" | "true" | "yes" => Ok(Self::On),
+            _ => Err("must be `on`, `local` or `off`"),
+        }
+    }
+}
+
+impl fmt::Display for Presence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Local => "local",
+            Self::On => "on",
+        })
+    }
+}
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFormat {

@@ -10,7 +10,7 @@ use greenroom_account::{
 use greenroom_api::{ApiSettings, RateLimits};
 use greenroom_auth::{AuthService, AuthSettings, RegistrationMode, Sessions};
 use greenroom_ephemeral::{
-    PresenceSettings, PresenceTracker, ReceiptService, TypingSettings, TypingTracker,
+    PresenceReach, PresenceSettings, PresenceTracker, ReceiptService, TypingSettings, TypingTracker,
 };
 use greenroom_events::{EventSigner, RoomVersion};
 use greenroom_model::{Clock, SystemClock};
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     admin::Operator,
-    config::{Config, Registration},
+    config::{Config, Presence, Registration},
     data_dir::DataDir,
     shutdown::Shutdown,
 };
@@ -163,7 +163,11 @@ fn presence(config: &Config, database: &Db, clock: &Arc<dyn Clock>) -> Arc<Prese
         database.stream().clone(),
         Arc::clone(clock),
         PresenceSettings {
-            enabled: config.presence,
+            reach: match config.presence {
+                Presence::Off => PresenceReach::Off,
+                Presence::Local => PresenceReach::Local,
+                Presence::On => PresenceReach::On,
+            },
             ..PresenceSettings::default()
         },
     ))
