@@ -489,23 +489,6 @@ async fn push_rules_can_be_read_whole_and_one_by_one() {
 }
 
 #[tokio::test]
-async fn editing_push_rules_is_not_there_yet_and_says_so() {
-    let server = shared_server().await;
-    let alice = server.register("push_editor").await;
-    let rule = "pushrules/global/override/.m.rule.master";
-    let enabled = format!("{rule}/enabled");
-    let answer = alice.put(&enabled, json!({"enabled": true})).await;
-    answer.expect_error(405, "M_UNRECOGNIZED");
-    alice
-        .put(rule, json!({"actions": []}))
-        .await
-        .expect_error(405, "M_UNRECOGNIZED");
-    alice.delete(rule).await.expect_error(405, "M_UNRECOGNIZED");
-    let read = alice.get(&enabled).await.expect_ok();
-    assert_eq!(read, json!({"enabled": false}));
-}
-
-#[tokio::test]
 async fn what_one_says_of_oneself_is_limited_and_a_refusal_has_no_effect() {
     let config = "[rate_limits.updates]\naccount = { burst = 9, per_second = 0.001 }\n";
     let server = TestServer::builder()

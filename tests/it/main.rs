@@ -19,6 +19,7 @@ mod identifiers;
 mod membership;
 mod own_data;
 mod privacy;
+mod push;
 mod relations;
 mod rooms;
 mod server;

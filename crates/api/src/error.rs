@@ -10,6 +10,7 @@ use greenroom_account::AccountError;
 use greenroom_auth::{AuthError, PasswordProblem, UiaChallenge};
 use greenroom_ephemeral::EphemeralError;
 use greenroom_events::EventError;
+use greenroom_push::PushError;
 use greenroom_rooms::RoomError;
 use greenroom_storage::StorageError;
 use greenroom_sync::SyncError;
@@ -371,6 +372,22 @@ impl From<AccountError> for ApiError {
             }
             AccountError::TooLarge { .. } => Self::too_large(sentence(&error)),
             AccountError::Storage(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<PushError> for ApiError {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::NoSuchRule => Self::not_found(sentence(&error)),
+            PushError::InvalidParam(_) | PushError::UnknownToken => {
+                Self::invalid_param(sentence(&error))
+            }
+            PushError::NoSuchNeighbor(_) => Self::bad_request("M_UNKNOWN", sentence(&error)),
+            PushError::TooLarge { .. } => Self::too_large(sentence(&error)),
+            PushError::Event(_) => Self::internal(&error),
+            PushError::Unanswered(cause) => StorageError::Unavailable(cause.0).into(),
+            PushError::Storage(cause) => cause.into(),
         }
     }
 }

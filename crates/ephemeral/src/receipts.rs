@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use greenroom_events::VisibilityHistory;
-use greenroom_model::{Clock, StoredEvent};
+use greenroom_events::{VisibilityHistory, relations::relation_of};
+use greenroom_model::{Clock, MAX_HOPS, StoredEvent, rel_type};
 use greenroom_storage::{
     MemberStore, Receipt, ReceiptStore, RoomMembership, StateStore, TimelineStore,
 };
@@ -14,8 +14,6 @@ use ruma::{
     EventId, OwnedEventId, RoomId, UserId,
     events::{receipt::ReceiptThread, room::member::MembershipState},
 };
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::EphemeralError;
 
@@ -23,8 +21,6 @@ const READ: &str = "m.read";
 const READ_PRIVATE: &str = "m.read.private";
 const FULLY_READ: &str = "m.fully_read";
 const MAIN_THREAD: &str = "main";
-/// How many relations are followed to find an event's thread: what the specification recommends.
-const MAX_HOPS: usize = 3;
 
 /// Takes receipts from the joined members of rooms.
 pub struct ReceiptService {
@@ -223,41 +219,18 @@ impl ReceiptService {
     ) -> Result<Option<OwnedEventId>, EphemeralError> {
         let mut relation = relation_of(event);
         for _ in 0..MAX_HOPS {
-            let Some(Relation { rel_type, event_id }) = relation else {
+            let Some(related) = relation else {
                 return Ok(None);
             };
-            if rel_type == "m.thread" {
-                return Ok(Some(event_id));
+            if related.rel_type == rel_type::THREAD {
+                return Ok(Some(related.target));
             }
-            let parent = self.timeline.event(&event_id).await?;
+            let parent = self.timeline.event(&related.target).await?;
             let parent = parent.filter(|parent| parent.room_id == room_id);
             relation = parent.as_ref().and_then(relation_of);
         }
         Ok(None)
     }
-}
-
-#[derive(Deserialize)]
-struct Pdu {
-    content: Content,
-}
-
-#[derive(Deserialize)]
-struct Content {
-    #[serde(rename = "m.relates_to")]
-    relates_to: Option<Box<RawValue>>,
-}
-
-#[derive(Deserialize)]
-struct Relation {
-    rel_type: String,
-    event_id: OwnedEventId,
-}
-
-/// The relation of an event; anything that does not look like one is none.
-fn relation_of(event: &StoredEvent) -> Option<Relation> {
-    let Pdu { content } = serde_json::from_slice(&event.json).ok()?;
-    serde_json::from_str(content.relates_to?.get()).ok()
 }
 
 fn thread_id(thread: &ReceiptThread) -> Result<Option<String>, EphemeralError> {

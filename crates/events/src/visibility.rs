@@ -158,6 +158,16 @@ impl VisibilityHistory {
             .any(|(_, membership)| *membership == MembershipState::Join)
     }
 
+    /// Since when the reader has been joined without a break, as of `upto`; `None` if they are not.
+    #[must_use]
+    pub fn joined_since(&self, upto: StreamPosition) -> Option<StreamPosition> {
+        let upto = self.memberships.iter().take_while(|(at, _)| *at <= upto);
+        upto.fold(None, |since, (at, membership)| match membership {
+            MembershipState::Join => since.or(Some(*at)),
+            _ => None,
+        })
+    }
+
     /// Where the reader last ceased to be joined, as of `upto`; `None` if they are joined there,
     /// or have never been.
     #[must_use]

@@ -11,5 +11,7 @@ mod token;
 pub use clock::{Clock, SystemClock, TestClock};
 pub use event::{StateKey, StoredEvent, TransactionKey};
 pub use position::StreamPosition;
-pub use relation::{Aggregations, AnnotationKey, Relation, Target, TargetKey, Thread, rel_type};
+pub use relation::{
+    Aggregations, AnnotationKey, MAX_HOPS, Relation, Target, TargetKey, Thread, rel_type,
+};
 pub use token::{PageToken, SyncToken, TokenError, TokenSigner};

@@ -19,6 +19,10 @@ pub struct Relation {
     pub is_edit: bool,
 }
 
+/// How many relations are followed to find the thread that an event is in: what the specification
+/// recommends.
+pub const MAX_HOPS: usize = 3;
+
 /// The ways to relate to an event that mean something to a server.
 pub mod rel_type {
     /// Of a reaction to what it is about.

@@ -60,7 +60,7 @@ struct Rule {
 }
 
 #[derive(Debug)]
-enum Condition {
+pub(crate) enum Condition {
     Matches(PropertyPath, Glob),
     Is(PropertyPath, ScalarJsonValue),
     Contains(PropertyPath, ScalarJsonValue),
@@ -72,6 +72,16 @@ enum Condition {
 }
 
 impl Condition {
+    /// Whether this can ever hold.
+    pub(crate) fn can_hold(&self) -> bool {
+        !matches!(self, Self::Never)
+    }
+
+    /// Whether a pattern for bodies can ever match.
+    pub(crate) fn is_body_pattern(pattern: &str) -> bool {
+        Self::matches(BODY, pattern).can_hold()
+    }
+
     fn matches(path: &str, pattern: &str) -> Self {
         let glob = match path == BODY {
             true => Glob::words(pattern),
@@ -82,7 +92,7 @@ impl Condition {
         })
     }
 
-    fn new(condition: &PushCondition) -> Self {
+    pub(crate) fn new(condition: &PushCondition) -> Self {
         match condition {
             PushCondition::EventMatch(it) => Self::matches(&it.key, &it.pattern),
             PushCondition::EventPropertyIs(it) => {

@@ -2,13 +2,20 @@
 //!
 //! See [push notifications](https://spec.matrix.org/v1.19/client-server-api/#push-notifications).
 
+mod error;
 mod event;
 mod glob;
 mod judge;
 mod room;
+mod rooms;
 mod rules;
+mod service;
+mod unread;
+mod user;
 
+pub use error::PushError;
 pub use event::Candidate;
 pub use judge::{Judge, Verdict};
 pub use room::{NotificationPower, RoomContext};
-pub use rules::{PushRules, default_push_rules};
+pub use rules::{PushRules, RuleChange, Standing, default_push_rules};
+pub use service::{Parts, PushService};

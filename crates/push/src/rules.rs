@@ -2,12 +2,16 @@
 //!
 //! See [predefined rules](https://spec.matrix.org/v1.19/client-server-api/#predefined-rules).
 
+mod edit;
+
 use ruma::{
     UserId,
     push::{AnyPushRule, AnyPushRuleRef, RuleKind, Ruleset},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
+
+pub use self::edit::{RuleChange, Standing};
 
 /// The push rules of one user.
 #[derive(Clone, Debug)]
@@ -27,7 +31,7 @@ struct Global<'a, O, C, R, S, U> {
     underride: &'a U,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Content<G> {
     global: G,
 }
@@ -39,6 +43,23 @@ impl PushRules {
         Self {
             ruleset: Ruleset::server_default(user_id),
         }
+    }
+
+    /// The rules of this user as they are stored. Predefined rules that have come since are among
+    /// them. `None` if that does not read.
+    #[must_use]
+    pub fn stored(user_id: &UserId, content: &RawValue) -> Option<Self> {
+        let Content {
+            global: mut ruleset,
+        } = serde_json::from_str::<Content<Ruleset>>(content.get()).ok()?;
+        ruleset.update_with_server_default(Ruleset::server_default(user_id));
+        Some(Self { ruleset })
+    }
+
+    /// The rules as ruma has them.
+    #[must_use]
+    pub fn ruleset(&self) -> &Ruleset {
+        &self.ruleset
     }
 
     /// All rulesets, `{"global": …}`: the answer of `pushrules/` and the content of

@@ -119,6 +119,7 @@ pub(crate) async fn serve(config: Config) -> Result<Stopped, ServeError> {
         // Longer than a command takes, unless it waits for what has stopped; late ones find the database closed.
         let _late = actix_rt::time::timeout(COMMANDS_PATIENCE, control).await;
     }
+    parts.push.stop().await;
     database.close().await;
     tracing::info!("stopped");
     Ok(stopped)

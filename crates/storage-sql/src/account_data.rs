@@ -36,14 +36,15 @@ fn read_one(
         .map_err(StorageError::from_diesel)
 }
 
-/// Sets one piece of account data within an act, and announces it.
+/// Sets one piece of account data within an act, and announces it. Gives the change's
+/// position.
 pub(crate) fn write_account_data(
     tx: &mut WriteTx<'_>,
     user_id: &UserId,
     room_id: Option<&RoomId>,
     data_type: &str,
     content: &[u8],
-) -> Result<(), StorageError> {
+) -> Result<StreamPosition, StorageError> {
     let position = tx.change(ChangeKind::AccountData {
         user_id: user_id.to_owned(),
         room_id: room_id.map(ToOwned::to_owned),
@@ -65,7 +66,7 @@ pub(crate) fn write_account_data(
         .set(row())
         .execute(c))
     .map_err(StorageError::from_diesel)?;
-    Ok(())
+    Ok(position)
 }
 
 #[async_trait]
@@ -81,7 +82,8 @@ impl AccountDataStore for Db {
         let data_type = data_type.to_owned();
         self.write(move |tx| {
             let content = content.get().as_bytes();
-            write_account_data(tx, &user_id, room_id.as_deref(), &data_type, content)
+            write_account_data(tx, &user_id, room_id.as_deref(), &data_type, content)?;
+            Ok(())
         })
         .await
     }
@@ -136,7 +138,8 @@ impl AccountDataStore for Db {
                 }
             }
             let content = serde_json::Value::Object(data).to_string();
-            write_account_data(tx, &user_id, Some(&room_id), "m.tag", content.as_bytes())
+            write_account_data(tx, &user_id, Some(&room_id), "m.tag", content.as_bytes())?;
+            Ok(())
         })
         .await
     }

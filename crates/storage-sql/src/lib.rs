@@ -27,6 +27,7 @@ mod state;
 mod text;
 mod timeline;
 mod uia;
+mod unread;
 mod writer;
 
 pub use connection::DatabaseUrl;

@@ -15,6 +15,7 @@ use crate::{
     rows::{id, ms, ts},
     schema::{memberships, rooms},
     text::unpack,
+    unread::forget_unread,
 };
 
 /// How many heroes a summary names.
@@ -250,6 +251,7 @@ impl MemberStore for Db {
                 .execute(tx.conn)
                 .map_err(StorageError::from_diesel)?;
             if forgotten > 0 {
+                forget_unread(tx, &user_id, &room_id)?;
                 tx.change(ChangeKind::Forgotten { user_id, room_id });
             }
             Ok(forgotten > 0)

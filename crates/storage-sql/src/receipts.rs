@@ -45,6 +45,8 @@ fn write_receipt(
         room_id: room_id.to_owned(),
         user_id: user_id.to_owned(),
         private: receipt.receipt_type == PRIVATE,
+        thread_id: receipt.thread_id.clone(),
+        event_position: receipt.event_position,
     });
     let row = || {
         (

@@ -168,6 +168,15 @@ table! {
 }
 
 table! {
+    unread (user_id, room_id) {
+        user_id -> Text,
+        room_id -> Text,
+        judged_upto -> BigInt,
+        events -> Binary,
+    }
+}
+
+table! {
     pushers (app_id, pushkey, user_id) {
         app_id -> Text,
         pushkey -> Text,

@@ -21,6 +21,7 @@ mod spaces;
 mod state;
 mod timeline;
 mod uia;
+mod unread;
 
 pub use account_data::{AccountDataEntry, AccountDataStore};
 pub use accounts::{Account, AccountStore, NewAccount, Registration, RegistrationToken};
@@ -41,3 +42,4 @@ pub use spaces::{RoomPreview, SpaceStore};
 pub use state::{StateStore, StateVersion};
 pub use timeline::{Direction, TimelineStore};
 pub use uia::{UiaSession, UiaStore};
+pub use unread::{KeptUnread, ReadUpto, Reading, UnreadStore};

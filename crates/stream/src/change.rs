@@ -50,6 +50,10 @@ pub enum ChangeKind {
         user_id: OwnedUserId,
         /// Whether only that user may know (`m.read.private`).
         private: bool,
+        /// The thread (`main` or a root's event ID); `None` for the whole room.
+        thread_id: Option<String>,
+        /// The position of the event that they have read up to.
+        event_position: StreamPosition,
     },
     /// A user forgot a room that they had left.
     Forgotten {

@@ -27,6 +27,8 @@ pub struct Unread {
     pub main: UnreadCount,
     /// The threads with something unread, by their roots.
     pub threads: BTreeMap<OwnedEventId, UnreadCount>,
+    /// Where the counts last changed, as far as memory knows: who was told before has to be told.
+    pub changed: StreamPosition,
 }
 
 /// A room's last events, as whoever asks has them in memory.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedRoomId, OwnedUserId};
+use greenroom_stream::UnreadCount;
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -83,9 +84,23 @@ pub struct Summary {
     pub invited_member_count: u64,
 }
 
-/// Unread counts. There are none yet: an empty object says that nothing is known.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct UnreadNotifications {}
+/// Unread counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct UnreadNotifications {
+    /// Those that are highlighted.
+    pub highlight_count: u64,
+    /// All of them.
+    pub notification_count: u64,
+}
+
+impl From<UnreadCount> for UnreadNotifications {
+    fn from(count: UnreadCount) -> Self {
+        Self {
+            highlight_count: count.highlights,
+            notification_count: count.notifications,
+        }
+    }
+}
 
 /// A joined room.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -107,8 +122,11 @@ pub struct JoinedRoom {
     /// The user's account data in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_data: Option<EventList>,
-    /// Unread counts.
+    /// Unread counts: of the main timeline, where those of threads are told apart.
     pub unread_notifications: UnreadNotifications,
+    /// Unread counts of threads, by their roots.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread_thread_notifications: Option<BTreeMap<OwnedEventId, UnreadNotifications>>,
 }
 
 /// A room the user is invited to.

@@ -46,6 +46,8 @@ pub struct CompiledFilter {
     /// Which rooms at all.
     pub(crate) rooms: EventFilter,
     pub(crate) include_leave: bool,
+    /// Whether unread counts of threads are told apart.
+    pub(crate) thread_counts: bool,
     pub(crate) federation_format: bool,
     pub(crate) fields: Option<EventFields>,
 }
@@ -88,6 +90,7 @@ impl CompiledFilter {
             account_data: EventFilter::new(&roomless(&filter.account_data)),
             rooms: EventFilter::new(&room_list(filter)),
             include_leave: filter.room.include_leave,
+            thread_counts: filter.room.timeline.unread_thread_notifications,
             federation_format: filter.event_format == EventFormat::Federation,
             fields: filter
                 .event_fields

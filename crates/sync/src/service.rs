@@ -14,7 +14,7 @@ use greenroom_storage::{
 };
 use greenroom_stream::{
     BuiltinAccountData, ChangeObserver, ChangeStream, IgnoreSource, IgnoredUsers, PresenceSource,
-    SyncPresence, TypingSource, TypingUsers,
+    SyncPresence, TypingSource, TypingUsers, UnreadSource,
 };
 use ruma::{OwnedDeviceId, OwnedUserId, RoomId, UserId};
 use serde_json::value::RawValue;
@@ -68,6 +68,8 @@ pub struct Parts {
     pub filters: Arc<dyn FilterStore>,
     /// Who ignores whom.
     pub ignored: Arc<dyn IgnoreSource>,
+    /// Who knows what is unread.
+    pub unread: Arc<dyn UnreadSource>,
     /// Who types.
     pub typing: Arc<dyn TypingSource>,
     /// Who is online.

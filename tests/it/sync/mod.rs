@@ -19,7 +19,7 @@ mod waking;
 
 /// The token to go on with.
 #[track_caller]
-fn next(answer: &Value) -> String {
+pub(crate) fn next(answer: &Value) -> String {
     answer["next_batch"]
         .as_str()
         .unwrap_or_else(|| panic!("no next_batch in {answer}"))
@@ -85,7 +85,7 @@ async fn filtered(reader: &Client, filter: &Value, rest: &str) -> Value {
     reader.sync(&format!("filter={filter}&{rest}")).await
 }
 
-fn since(token: &str) -> String {
+pub(crate) fn since(token: &str) -> String {
     format!("since={}", encode(token))
 }
 

@@ -23,6 +23,11 @@ pub(super) fn begin(parts: &Parts, metrics: &Metrics, shutdown: &Shutdown) {
     every(METRICS_EVERY, move || metrics.upkeep());
     let sync = parts.sync.clone();
     every(SWEEP_EVERY, move || sync.sweep());
+    let push = parts.push.clone();
+    every(SWEEP_EVERY, move || {
+        let push = push.clone();
+        actix_rt::spawn(async move { push.sweep().await });
+    });
 }
 
 fn every(period: Duration, mut duty: impl FnMut() + 'static) {

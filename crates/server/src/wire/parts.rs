@@ -13,7 +13,8 @@ use greenroom_ephemeral::{
     PresenceReach, PresenceSettings, PresenceTracker, ReceiptService, TypingSettings, TypingTracker,
 };
 use greenroom_events::{EventSigner, RoomVersion};
-use greenroom_model::{Clock, SystemClock};
+use greenroom_model::{Clock, SystemClock, TokenSigner};
+use greenroom_push::PushService;
 use greenroom_rooms::{Rooms, RoomsSettings};
 use greenroom_storage::StorageError;
 use greenroom_storage_sql::{DatabaseUrl, Db, DbOptions};
@@ -173,6 +174,25 @@ fn presence(config: &Config, database: &Db, clock: &Arc<dyn Clock>) -> Arc<Prese
     ))
 }
 
+fn push(
+    database: &Db,
+    ignored: &Arc<IgnoreLists>,
+    tokens: &TokenSigner,
+    clock: &Arc<dyn Clock>,
+) -> PushService {
+    PushService::new(greenroom_push::Parts {
+        unread: database.shared(),
+        account_data: database.shared(),
+        timeline: database.shared(),
+        state: database.shared(),
+        members: database.shared(),
+        ignored: Arc::clone(ignored) as _,
+        stream: database.stream().clone(),
+        tokens: tokens.clone(),
+        clock: Arc::clone(clock),
+    })
+}
+
 /// Every part of a running server.
 pub(crate) struct Parts {
     clock: Arc<dyn Clock>,
@@ -182,6 +202,7 @@ pub(crate) struct Parts {
     pub(crate) typing: Arc<TypingTracker>,
     pub(crate) presence: Arc<PresenceTracker>,
     pub(crate) fan_out: Arc<ProfileFanOut>,
+    pub(crate) push: PushService,
     receipts: web::Data<ReceiptService>,
     profiles: web::Data<ProfileService>,
     account_data: web::Data<AccountDataService>,
@@ -215,6 +236,7 @@ impl Parts {
             Arc::clone(&clock),
             config.workers,
         );
+        let push = push(database, &ignored, &tokens, &clock);
         let sync = SyncService::start(greenroom_sync::Parts {
             members: database.shared(),
             timeline: database.shared(),
@@ -226,6 +248,7 @@ impl Parts {
             directory: database.shared(),
             filters: database.shared(),
             ignored: Arc::clone(&ignored) as _,
+            unread: push.unread_source(),
             typing: Arc::clone(&typing) as _,
             presence: Arc::clone(&presence) as _,
             stream: stream.clone(),
@@ -243,6 +266,7 @@ impl Parts {
             // A token that was revoked is dead before anybody is told that it is.
             sessions as _,
             ignored as _,
+            push.observer(),
             sync.observer(),
             Arc::clone(&typing) as _,
             Arc::clone(&presence) as _,
@@ -274,6 +298,7 @@ impl Parts {
             typing,
             presence,
             fan_out,
+            push,
         })
     }
 
@@ -310,6 +335,7 @@ impl Parts {
             profiles: self.profiles.clone(),
             account_data: self.account_data.clone(),
             tags: self.tags.clone(),
+            push: web::Data::new(self.push.clone()),
         }
     }
 }
@@ -329,6 +355,7 @@ pub(crate) struct AppData {
     profiles: web::Data<ProfileService>,
     account_data: web::Data<AccountDataService>,
     tags: web::Data<TagService>,
+    push: web::Data<PushService>,
 }
 
 impl AppData {
@@ -345,6 +372,7 @@ impl AppData {
             .app_data(self.receipts)
             .app_data(self.profiles)
             .app_data(self.account_data)
-            .app_data(self.tags);
+            .app_data(self.tags)
+            .app_data(self.push);
     }
 }

@@ -33,3 +33,4 @@ mod state;
 mod support;
 mod timeline;
 mod uia;
+mod unread;

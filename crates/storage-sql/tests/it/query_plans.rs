@@ -15,6 +15,7 @@ use greenroom_storage::{
     AccountDataStore, AccountStore, DeviceStore, Direction, DirectoryStore, EventTimeStore,
     FilterStore, MemberStore, ProfileStore, PublicRoomsQuery, Pusher, PusherId, PusherProgress,
     PusherStore, Receipt, ReceiptStore, RoomStore, StateStore, TimelineStore, UiaStore,
+    UnreadStore,
 };
 use ruma::{events::room::member::MembershipState, room_alias_id};
 use serde_json::{json, value::to_raw_value};
@@ -99,6 +100,29 @@ macro_rules! uses {
         $question.await.unwrap();
         assert_uses(&$db.place, stringify!($question), $index);
     }};
+}
+
+#[tokio::test]
+async fn the_questions_of_unread_counts_go_by_an_index() {
+    let db = TestDb::at(watched());
+    let (room, users) = room_with_members(&db, &["alice"]).await;
+    let (alice, id) = (&users[0], &room.id);
+    plans(&db.place);
+    uses!(
+        db,
+        "unread USING PRIMARY KEY (user_id=? AND room_id=?)",
+        db.reading(alice, id)
+    );
+    uses!(
+        db,
+        "unread USING PRIMARY KEY (user_id=?)",
+        db.judged_upto(alice)
+    );
+    uses!(
+        db,
+        "receipts USING PRIMARY KEY (room_id=? AND user_id=?)",
+        db.reading(alice, id)
+    );
 }
 
 #[expect(clippy::too_many_lines, reason = "a list of questions")]

@@ -68,6 +68,7 @@ impl ChangeObserver for IndexObserver {
                     room_id,
                     user_id,
                     private,
+                    ..
                 } => {
                     if let Some(room) = index.rooms.get(room_id) {
                         room.receipt(change.position);

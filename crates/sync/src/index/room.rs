@@ -10,6 +10,7 @@ use std::{
 
 use greenroom_events::{ClientEvent, EventError};
 use greenroom_model::{StoredEvent, StreamPosition};
+use greenroom_stream::RecentEvents;
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 
@@ -312,5 +313,16 @@ impl Room {
                 .map(|(user, _)| Arc::clone(user)),
         );
         audience
+    }
+}
+
+impl RecentEvents for Room {
+    fn between(
+        &self,
+        after: StreamPosition,
+        upto: StreamPosition,
+    ) -> Option<Vec<Arc<StoredEvent>>> {
+        let events = self.events_between(after, upto)?;
+        Some(events.iter().map(|tail| Arc::clone(&tail.event)).collect())
     }
 }

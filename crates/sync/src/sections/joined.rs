@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use greenroom_events::VisibilityHistory;
 use greenroom_model::{StoredEvent, StreamPosition};
+use greenroom_stream::{Unread, UnreadQuery};
 use ruma::{OwnedUserId, RoomId, UserId, events::room::member::MembershipState};
 use serde_json::value::RawValue;
 
@@ -83,7 +84,9 @@ impl Reading<'_> {
             false => account_data,
         };
         let ephemeral = self.ephemeral(room, joined_since, is_new, told).await?;
+        let unread = self.unread(room, joined_since).await?;
         let nothing = timeline.events.is_empty()
+            && unread.changed <= since
             && !timeline.limited
             && state.is_empty()
             && ephemeral.is_empty()
@@ -99,6 +102,7 @@ impl Reading<'_> {
             account_data: listed(account_data),
             ..JoinedRoom::default()
         };
+        joined.say_unread(unread, self.filter.thread_counts);
         match self.request.use_state_after {
             true => joined.state_after = Some(state),
             // Empty or not: matrix-nio reads it without looking.
@@ -109,6 +113,18 @@ impl Reading<'_> {
             joined.account_data.get_or_insert_default();
         }
         Ok(Some(joined))
+    }
+
+    /// What is unread in a room.
+    async fn unread(&self, room: &Room, joined_since: StreamPosition) -> Result<Unread, SyncError> {
+        let asked = UnreadQuery {
+            user_id: &self.user.user_id,
+            room_id: &room.room_id,
+            joined_since,
+            upto: self.upto.position,
+            recent: room,
+        };
+        Ok(self.service.parts.unread.unread(asked).await?)
     }
 
     /// State events as the client gets them.
@@ -205,6 +221,22 @@ impl Reading<'_> {
                 .keep_summary(&room.room_id, edition, summary.clone());
         }
         Ok(summary)
+    }
+}
+
+impl JoinedRoom {
+    /// Says what is unread, threads apart if they are asked for.
+    fn say_unread(&mut self, unread: Unread, threads_apart: bool) {
+        if !threads_apart {
+            self.unread_notifications = unread.room.into();
+            return;
+        }
+        self.unread_notifications = unread.main.into();
+        if !unread.threads.is_empty() {
+            let threads = unread.threads.into_iter();
+            let threads = threads.map(|(root, count)| (root, count.into()));
+            self.unread_thread_notifications = Some(threads.collect());
+        }
     }
 }
 

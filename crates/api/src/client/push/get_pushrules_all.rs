@@ -1,10 +1,15 @@
 //! `GET /_matrix/client/*/pushrules/`
 
-use greenroom_push::PushRules;
+use actix_web::web;
+use greenroom_push::PushService;
 use serde_json::value::RawValue;
 
-use crate::{JsonAnswer, Requester};
+use crate::{ApiError, JsonAnswer, Requester};
 
-pub(super) async fn handle(requester: Requester) -> JsonAnswer<Box<RawValue>> {
-    JsonAnswer(PushRules::of(&requester.user_id).content())
+pub(super) async fn handle(
+    requester: Requester,
+    push: web::Data<PushService>,
+) -> Result<JsonAnswer<Box<RawValue>>, ApiError> {
+    let rules = push.rules(&requester.user_id).await?;
+    Ok(JsonAnswer(rules.content()))
 }

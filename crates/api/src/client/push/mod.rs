@@ -1,6 +1,6 @@
-//! [Push rules](https://spec.matrix.org/v1.19/client-server-api/#push-rules-api), to be read.
+//! [Push rules](https://spec.matrix.org/v1.19/client-server-api/#push-rules-api), and what they have said.
 
-use greenroom_push::PushRules;
+use greenroom_push::{PushError, PushService};
 use ruma::{
     api::client as spec,
     push::{AnyPushRule, RuleKind},
@@ -8,11 +8,15 @@ use ruma::{
 
 use crate::{ApiError, Requester, Routes, endpoint};
 
+mod delete_pushrule;
 mod get_pushrule;
 mod get_pushrule_actions;
 mod get_pushrule_enabled;
 mod get_pushrules_all;
 mod get_pushrules_global_scope;
+mod set_pushrule;
+mod set_pushrule_actions;
+mod set_pushrule_enabled;
 
 pub(super) fn list(routes: &mut Routes) {
     endpoint::<spec::push::get_pushrules_all::v3::Request, _, _>(routes, get_pushrules_all::handle);
@@ -29,10 +33,25 @@ pub(super) fn list(routes: &mut Routes) {
         routes,
         get_pushrule_actions::handle,
     );
+    endpoint::<spec::push::set_pushrule::v3::Request, _, _>(routes, set_pushrule::handle);
+    endpoint::<spec::push::delete_pushrule::v3::Request, _, _>(routes, delete_pushrule::handle);
+    endpoint::<spec::push::set_pushrule_enabled::v3::Request, _, _>(
+        routes,
+        set_pushrule_enabled::handle,
+    );
+    endpoint::<spec::push::set_pushrule_actions::v3::Request, _, _>(
+        routes,
+        set_pushrule_actions::handle,
+    );
 }
 
-fn rule(requester: &Requester, kind: RuleKind, rule_id: &str) -> Result<AnyPushRule, ApiError> {
-    PushRules::of(&requester.user_id)
-        .rule(kind, rule_id)
-        .ok_or_else(|| ApiError::not_found("There is no such push rule."))
+async fn rule(
+    push: &PushService,
+    requester: &Requester,
+    kind: RuleKind,
+    rule_id: &str,
+) -> Result<AnyPushRule, ApiError> {
+    let rules = push.rules(&requester.user_id).await?;
+    let rule = rules.rule(kind, rule_id);
+    rule.ok_or_else(|| PushError::NoSuchRule.into())
 }
