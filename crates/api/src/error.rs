@@ -171,6 +171,14 @@ impl ApiError {
         )
     }
 
+    /// 400 `M_UNSUPPORTED_ROOM_VERSION` for what is not even the name of a version.
+    pub(crate) fn unsupported_room_version() -> Self {
+        Self::bad_request(
+            "M_UNSUPPORTED_ROOM_VERSION",
+            "This server does not know this room version.",
+        )
+    }
+
     /// 401 with what user-interactive authentication still needs.
     #[must_use]
     pub fn uia(challenge: UiaChallenge) -> Self {
@@ -407,6 +415,9 @@ impl From<RoomError> for ApiError {
             }
             RoomError::DuplicateAnnotation => {
                 Self::bad_request("M_DUPLICATE_ANNOTATION", sentence(&error))
+            }
+            RoomError::InviteBlocked(_) => {
+                Self::new(StatusCode::FORBIDDEN, "M_INVITE_BLOCKED", sentence(&error))
             }
             RoomError::Event(cause) => Self::from(&*cause),
             RoomError::BadState(_) => {

@@ -1,12 +1,14 @@
 //! Whether a room's state allows an event.
 
 use ruma::{
+    RoomVersionId,
     events::{StateEventType, TimelineEventType},
     state_res::{
         Event, auth_types_for_event, check_state_dependent_auth_rules,
         check_state_independent_auth_rules,
     },
 };
+use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{Draft, EventError, RoomVersion};
@@ -62,8 +64,29 @@ pub fn authorize<E: Event>(
 ) -> Result<(), Rejected> {
     let rules = &version.rules.authorization;
     if *pdu.event_type() == TimelineEventType::RoomCreate {
+        check_version(pdu.content())?;
         return check_state_independent_auth_rules(rules, pdu, |_| None::<E>)
             .map_err(|reason| Rejected { reason });
     }
     check_state_dependent_auth_rules(rules, pdu, fetch_state).map_err(|reason| Rejected { reason })
+}
+
+/// "If `content.room_version` is present and is not a recognised version, reject."
+fn check_version(create: &RawValue) -> Result<(), Rejected> {
+    #[derive(Deserialize)]
+    struct Content {
+        room_version: Option<RoomVersionId>,
+    }
+    let known = match serde_json::from_str::<Content>(create.get()) {
+        Ok(content) => content
+            .room_version
+            .is_none_or(|id| RoomVersion::new(&id).is_some()),
+        Err(_) => false,
+    };
+    if known {
+        return Ok(());
+    }
+    Err(Rejected {
+        reason: "the room is of a version that this server does not know".to_owned(),
+    })
 }

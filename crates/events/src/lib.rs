@@ -12,6 +12,7 @@ mod envelope;
 mod error;
 pub mod event_fields;
 pub mod filter;
+pub mod invite_permission;
 pub mod json;
 pub mod pdu;
 pub mod redact;

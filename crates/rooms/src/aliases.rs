@@ -7,7 +7,7 @@ use ruma::{
     events::room::{history_visibility::HistoryVisibility, member::MembershipState},
 };
 
-use crate::{NewEvent, RoomError, Rooms, power::Power};
+use crate::{NewEvent, RoomError, Rooms, power::Power, send::CANONICAL_ALIAS};
 
 impl Rooms {
     fn require_local(&self, alias: &RoomAliasId) -> Result<(), RoomError> {
@@ -113,7 +113,7 @@ impl Rooms {
         let may = is_admin
             || maker == user_id
             || self
-                .may_send_state(&room_id, user_id, "m.room.canonical_alias")
+                .may_send_state(&room_id, user_id, CANONICAL_ALIAS)
                 .await?;
         if !may {
             return Err(RoomError::Forbidden(
@@ -141,7 +141,7 @@ impl Rooms {
         alias: &RoomAliasId,
         user_id: &UserId,
     ) -> Result<(), RoomError> {
-        let before = self.canonical_alias(room_id).await?;
+        let before = self.current_content(room_id, CANONICAL_ALIAS).await?;
         let is_it = |value: &CanonicalJsonValue| matches!(value, CanonicalJsonValue::String(text) if text == alias.as_str());
         let mut content = before.clone();
         if content.get("alias").is_some_and(is_it) {
@@ -156,7 +156,7 @@ impl Rooms {
         let content = serde_json::to_vec(&content).map_err(EventError::from)?;
         let event = NewEvent {
             sender: user_id.to_owned(),
-            event_type: "m.room.canonical_alias".to_owned(),
+            event_type: CANONICAL_ALIAS.to_owned(),
             state_key: Some(String::new()),
             content: &content,
             redacts: None,
@@ -202,7 +202,7 @@ impl Rooms {
         }
         if !is_admin
             && !self
-                .may_send_state(room_id, user_id, "m.room.canonical_alias")
+                .may_send_state(room_id, user_id, CANONICAL_ALIAS)
                 .await?
         {
             return Err(RoomError::Forbidden(

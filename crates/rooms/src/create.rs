@@ -7,7 +7,7 @@ use greenroom_model::TransactionKey;
 use greenroom_storage::{Append, NewRoom, StorageError};
 use ruma::{
     CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedUserId,
-    RoomAliasId, RoomId, RoomVersionId,
+    RoomAliasId, RoomId, RoomVersionId, UserId,
 };
 use serde_json::value::RawValue;
 
@@ -84,15 +84,41 @@ pub struct CreatedRoom {
 }
 
 /// Builds a room's first events one on the other.
-struct Builder<'a> {
+pub(crate) struct Builder<'a> {
     rooms: &'a Rooms,
     head: RoomHead,
     creator: OwnedUserId,
     events: Vec<Append>,
 }
 
-impl Builder<'_> {
-    fn add(&mut self, act: Act) -> Result<(), RoomError> {
+impl<'a> Builder<'a> {
+    /// Begins a room of this version.
+    pub(crate) fn new(rooms: &'a Rooms, version: RoomVersion, creator: &UserId) -> Self {
+        let room_id =
+            (!version.room_id_is_create_hash()).then(|| RoomId::new_v1(&rooms.server_name()));
+        Self {
+            rooms,
+            head: RoomHead::new_room(room_id, version, next_generation()),
+            creator: creator.to_owned(),
+            events: Vec::with_capacity(16),
+        }
+    }
+
+    /// The room, whole, listed nowhere.
+    pub(crate) fn finish(self) -> Result<NewRoom, RoomError> {
+        Ok(NewRoom {
+            version: self.head.version().id.clone(),
+            room_id: self.head.room_id().cloned().ok_or(RoomError::NoSuchRoom)?,
+            creator: self.creator,
+            events: self.events,
+            alias: None,
+            published: false,
+            transaction: None,
+            created_ts_ms: self.rooms.parts().clock.now_ms(),
+        })
+    }
+
+    pub(crate) fn add(&mut self, act: Act) -> Result<(), RoomError> {
         let parts = self.rooms.parts();
         let wish = Wish {
             act,
@@ -109,13 +135,13 @@ impl Builder<'_> {
             }
             // The same state twice in one request.
             Step::Nothing(_) => Ok(()),
-            Step::Load(_) => {
+            Step::Load(_) | Step::Upgrade(_) => {
                 Err(StorageError::Damaged("a new room has no state to load".to_owned()).into())
             }
         }
     }
 
-    fn create(&mut self, content: CanonicalJsonObject) -> Result<(), RoomError> {
+    pub(crate) fn create(&mut self, content: CanonicalJsonObject) -> Result<(), RoomError> {
         self.send(
             "m.room.create",
             "",
@@ -124,7 +150,7 @@ impl Builder<'_> {
         )
     }
 
-    fn state(
+    pub(crate) fn state(
         &mut self,
         event_type: &str,
         state_key: &str,
@@ -175,7 +201,8 @@ impl Rooms {
     ///
     /// [`RoomError::UnsupportedVersion`], [`RoomError::AliasTaken`],
     /// [`RoomError::InvalidRoomState`] if the state asked for does not hold together,
-    /// [`RoomError::NoSuchUser`] for an invite to nobody. Nothing was created then.
+    /// [`RoomError::NoSuchUser`] for an invite to nobody, [`RoomError::InviteBlocked`] for one to who
+    /// wants none. Nothing was created then.
     pub async fn create_room(&self, request: CreateRoom) -> Result<CreatedRoom, RoomError> {
         let alias = request
             .alias_localpart
@@ -199,7 +226,7 @@ impl Rooms {
             ));
         }
         for invited in &request.invite {
-            self.require_user(invited).await?;
+            self.require_invitable(invited).await?;
         }
         let room = self.build(&request, version, alias.clone()).await?;
         let room_id = room.room_id.clone();
@@ -244,9 +271,6 @@ impl Rooms {
         version: RoomVersion,
         alias: Option<OwnedRoomAliasId>,
     ) -> Result<NewRoom, RoomError> {
-        let room_id =
-            (!version.room_id_is_create_hash()).then(|| RoomId::new_v1(&self.server_name()));
-        let version_id = version.id.clone();
         let preset = request.preset.unwrap_or(if request.published {
             Preset::PublicChat
         } else {
@@ -254,12 +278,7 @@ impl Rooms {
         });
         let create = recipe::create_content(request, preset, &version)?;
         let power_levels = recipe::power_levels(request, preset, &version, &create)?;
-        let mut builder = Builder {
-            rooms: self,
-            head: RoomHead::new_room(room_id, version, next_generation()),
-            creator: request.creator.clone(),
-            events: Vec::with_capacity(8 + request.initial_state.len() + request.invite.len()),
-        };
+        let mut builder = Builder::new(self, version, &request.creator);
         builder.create(create)?;
         builder.add(Act::Member(
             self.first_member(&request.creator, &request.creator, None)
@@ -297,16 +316,11 @@ impl Rooms {
                 .await?;
             builder.add(Act::Member(member))?;
         }
-        let room_id = builder.head.room_id().cloned();
         Ok(NewRoom {
-            room_id: room_id.ok_or(RoomError::NoSuchRoom)?,
-            version: version_id,
-            creator: request.creator.clone(),
-            events: builder.events,
             alias,
             published: request.published,
             transaction: request.transaction,
-            created_ts_ms: self.parts().clock.now_ms(),
+            ..builder.finish()?
         })
     }
 
@@ -322,6 +336,7 @@ impl Rooms {
                 self.check_member_event(&state.state_key, &mut content)
                     .await?;
             }
+            "m.room.server_acl" if state.state_key.is_empty() => self.check_server_acl(&content)?,
             "m.room.canonical_alias" if state.state_key.is_empty() => {
                 // No other alias points to a room that is only being made.
                 let mut others = canonical_aliases(&content)?.into_iter();

@@ -25,6 +25,9 @@ pub enum RoomError {
     /// There is no such local user.
     #[error("there is no user {0} on this server")]
     NoSuchUser(OwnedUserId),
+    /// A user wants no invites (`M_INVITE_BLOCKED`).
+    #[error("{0} does not accept invites")]
+    InviteBlocked(OwnedUserId),
     /// The requester is not in the room, or was not at that time.
     #[error("you are not in this room")]
     NotInRoom,

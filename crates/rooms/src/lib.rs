@@ -17,6 +17,7 @@ mod preview;
 mod relations;
 mod send;
 mod service;
+mod upgrade;
 mod wish;
 
 pub use create::{CreateRoom, CreatedRoom, InitialState, Preset};
@@ -27,4 +28,5 @@ pub use members::MembersQuery;
 pub use membership::{Asked, Invite, JoinTarget, Moderation};
 pub use send::NewEvent;
 pub use service::{Parts, Rooms, RoomsSettings};
+pub use upgrade::UpgradeRoom;
 pub use wish::TransactionUse;

@@ -14,7 +14,7 @@ const VOUCHER: &str = "join_authorised_via_users_server";
 
 impl Rooms {
     /// Takes out of a client's member event what only the server may say, puts in the profile where
-    /// the client says nothing of it, and refuses an invite of somebody who could never come.
+    /// the client says nothing of it, and refuses an invite of somebody who could or would never come.
     ///
     /// "When homeservers emit room membership events for their own users, they should include the
     /// display name and avatar URL fields in these events."
@@ -29,7 +29,7 @@ impl Rooms {
             return Ok(());
         };
         if sets(content, "invite") {
-            self.require_user(target).await?;
+            self.require_invitable(target).await?;
         }
         if ["join", "invite", "knock"]
             .iter()
@@ -75,6 +75,10 @@ impl Rooms {
         let joins = sets(&draft.content, "join") && target == draft.sender.as_str();
         let refused = match self.propose(room_id, wish(draft.clone())).await {
             Err(RoomError::Forbidden(refused)) if joins => refused,
+            Ok(joined) if joins => {
+                self.settle_in(room_id, &draft.sender).await?;
+                return Ok(joined);
+            }
             other => return other,
         };
         let Some(voucher) = self.voucher(room_id, &draft.sender).await? else {
@@ -82,7 +86,10 @@ impl Rooms {
         };
         let voucher = CanonicalJsonValue::String(voucher.into());
         draft.content.insert(VOUCHER.to_owned(), voucher);
-        self.propose(room_id, wish(draft)).await
+        let sender = draft.sender.clone();
+        let joined = self.propose(room_id, wish(draft)).await?;
+        self.settle_in(room_id, &sender).await?;
+        Ok(joined)
     }
 }
 

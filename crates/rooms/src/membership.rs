@@ -5,6 +5,7 @@ mod restricted;
 #[cfg(test)]
 mod tests;
 
+use greenroom_events::invite_permission;
 use ruma::{
     OwnedEventId, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId, RoomOrAliasId, UserId,
     events::room::member::MembershipState,
@@ -164,7 +165,7 @@ impl Rooms {
             .change_membership(room_id, user_id, user_id, action, asked.clone())
             .await
         {
-            Ok(_) => return Ok(()),
+            Ok(_) => return self.settle_in(room_id, user_id).await,
             Err(RoomError::Forbidden(_)) => {}
             Err(other) => return Err(other),
         }
@@ -184,8 +185,8 @@ impl Rooms {
             authorized_by: Some(authorized_by),
         };
         self.change_membership(room_id, user_id, user_id, action, asked)
-            .await
-            .map(|_| ())
+            .await?;
+        self.settle_in(room_id, user_id).await
     }
 
     /// Leaves a room, rejects an invite, or withdraws a knock. Leaving twice changes nothing.
@@ -212,14 +213,14 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// [`RoomError::NoSuchUser`], [`RoomError::NotLocal`], [`RoomError::NotInRoom`], or
-    /// [`RoomError::Forbidden`] if the room does not allow it.
+    /// [`RoomError::NoSuchUser`], [`RoomError::NotLocal`], [`RoomError::InviteBlocked`],
+    /// [`RoomError::NotInRoom`], or [`RoomError::Forbidden`] if the room does not allow it.
     pub async fn invite(&self, room_id: &RoomId, invite: Invite) -> Result<(), RoomError> {
         if self.done_before(&invite.asked).await? {
             return Ok(());
         }
         self.require_joined(room_id, &invite.sender).await?;
-        self.require_user(&invite.target).await?;
+        self.require_invitable(&invite.target).await?;
         let action = MemberAction::Invite {
             is_direct: invite.is_direct,
         };
@@ -337,8 +338,20 @@ impl Rooms {
         }
     }
 
-    /// Refuses to invite whom nobody could ever be.
-    pub(crate) async fn require_user(&self, user_id: &UserId) -> Result<(), RoomError> {
+    /// Refuses to invite whom nobody could ever be, and who wants no invites.
+    pub(crate) async fn require_invitable(&self, user_id: &UserId) -> Result<(), RoomError> {
+        self.require_user(user_id).await?;
+        let account_data = &self.parts().account_data;
+        let config = account_data
+            .account_data(user_id, None, invite_permission::TYPE)
+            .await?;
+        if config.is_some_and(|config| invite_permission::blocks_all(&config)) {
+            return Err(RoomError::InviteBlocked(user_id.to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn require_user(&self, user_id: &UserId) -> Result<(), RoomError> {
         if !self.is_local(user_id.server_name()) {
             return Err(RoomError::NotLocal(user_id.to_string()));
         }

@@ -6,13 +6,17 @@ use greenroom_events::{Draft, RoomVersion, check::canonical_aliases, json, redac
 use greenroom_storage::StorageError;
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, EventId, MilliSecondsSinceUnixEpoch, OwnedEventId,
-    OwnedUserId, RoomId, UserId,
+    OwnedUserId, RoomId, UserId, events::room::server_acl::RoomServerAclEventContent,
 };
 
 use crate::{
     RoomError, Rooms,
     wish::{Act, RedactionTarget, TransactionUse, Wish},
 };
+
+pub(crate) const CANONICAL_ALIAS: &str = "m.room.canonical_alias";
+
+const SERVER_ACL: &str = "m.room.server_acl";
 
 /// An event that a client asks to send.
 #[derive(Clone, Debug)]
@@ -52,9 +56,12 @@ impl Rooms {
         let content = json::parse_object(event.content)
             .map_err(|error| RoomError::from(greenroom_events::EventError::from(error)))?;
         let is_redaction = event.event_type == "m.room.redaction" && event.state_key.is_none();
-        if event.event_type == "m.room.canonical_alias" && event.state_key.as_deref() == Some("") {
+        if event.event_type == CANONICAL_ALIAS && event.state_key.as_deref() == Some("") {
             self.check_new_aliases(room_id, &event.sender, &content)
                 .await?;
+        }
+        if event.event_type == SERVER_ACL && event.state_key.as_deref() == Some("") {
+            self.check_server_acl(&content)?;
         }
         let by_admin = event.by_admin;
         let draft = Draft {
@@ -147,12 +154,13 @@ impl Rooms {
         Ok(Act::Redact { draft, target })
     }
 
-    /// The content of the room's `m.room.canonical_alias`; empty if there is none.
-    pub(crate) async fn canonical_alias(
+    /// The content of the state event of a type with an empty state key; empty if there is none.
+    pub(crate) async fn current_content(
         &self,
         room_id: &RoomId,
+        event_type: &str,
     ) -> Result<CanonicalJsonObject, RoomError> {
-        let key = ("m.room.canonical_alias".to_owned(), String::new());
+        let key = (event_type.to_owned(), String::new());
         let current = self.parts().rooms.current_state(room_id, vec![key]).await?;
         let event = current.first().map(|event| json::parse_object(&event.json));
         match event
@@ -162,6 +170,28 @@ impl Rooms {
             Some(CanonicalJsonValue::Object(content)) => Ok(content),
             _ => Ok(CanonicalJsonObject::new()),
         }
+    }
+
+    /// Refuses an access list that shuts out this server itself: nobody who is in the room by it
+    /// could ever take it back.
+    ///
+    /// "Failing to provide an `allow` rule of some kind will prevent all servers from participating
+    /// in the room, including the sender. This renders the room unusable."
+    pub(crate) fn check_server_acl(&self, content: &CanonicalJsonObject) -> Result<(), RoomError> {
+        let mut content = content.clone();
+        // "Defaults to `true` if missing or otherwise not a boolean."
+        content.retain(|key, value| {
+            key != "allow_ip_literals" || matches!(value, CanonicalJsonValue::Bool(_))
+        });
+        let list = serde_json::to_value(&content)
+            .and_then(serde_json::from_value::<RoomServerAclEventContent>);
+        // A list of another shape is refused with the rest of the event's.
+        if list.is_ok_and(|list| !list.is_allowed(&self.server_name())) {
+            return Err(RoomError::InvalidParam(
+                "this access list would shut out the server that you are on",
+            ));
+        }
+        Ok(())
     }
 
     /// Refuses aliases that are new in the room's `m.room.canonical_alias` and do not point to it.
@@ -177,7 +207,7 @@ impl Rooms {
         if wanted.is_empty() {
             return Ok(());
         }
-        let current = self.canonical_alias(room_id).await?;
+        let current = self.current_content(room_id, CANONICAL_ALIAS).await?;
         let known = canonical_aliases(&current).unwrap_or_default();
         for alias in wanted {
             if known.contains(&alias) {

@@ -8,8 +8,8 @@ use std::sync::{
 use greenroom_events::EventSigner;
 use greenroom_model::{Clock, TokenSigner};
 use greenroom_storage::{
-    AccountStore, DirectoryStore, EventTimeStore, MemberStore, ProfileStore, RelationStore,
-    RoomStore, SpaceStore, StateStore, TimelineStore,
+    AccountDataStore, AccountStore, DirectoryStore, EventTimeStore, MemberStore, ProfileStore,
+    RelationStore, RoomStore, SpaceStore, StateStore, TimelineStore, UpgradeStore,
 };
 use greenroom_stream::{ChangeStream, IgnoreSource};
 use ruma::{
@@ -37,6 +37,8 @@ pub struct RoomsSettings {
 pub struct Parts {
     /// The write side.
     pub rooms: Arc<dyn RoomStore>,
+    /// One room in the place of another.
+    pub upgrades: Arc<dyn UpgradeStore>,
     /// State, now and then.
     pub state: Arc<dyn StateStore>,
     /// Events in order.
@@ -55,6 +57,8 @@ pub struct Parts {
     pub profiles: Arc<dyn ProfileStore>,
     /// Who exists.
     pub accounts: Arc<dyn AccountStore>,
+    /// Who wants no invites.
+    pub account_data: Arc<dyn AccountDataStore>,
     /// Who ignores whom.
     pub ignored: Arc<dyn IgnoreSource>,
     /// How far readers may read.
@@ -89,6 +93,7 @@ impl Rooms {
     pub fn start(parts: Parts) -> Self {
         let tools = Tools {
             store: Arc::clone(&parts.rooms),
+            upgrades: Arc::clone(&parts.upgrades),
             signer: Arc::clone(&parts.signer),
             clock: Arc::clone(&parts.clock),
             idle: Idle::default(),

@@ -1,7 +1,8 @@
 //! What somebody wants to do in a room, before anybody has checked whether they may.
 
 use greenroom_events::Draft;
-use greenroom_model::TransactionKey;
+use greenroom_model::{StateKey, StreamPosition, TransactionKey};
+use greenroom_storage::NewRoom;
 use ruma::{OwnedDeviceId, OwnedEventId, OwnedTransactionId, OwnedUserId};
 use std::sync::Arc;
 
@@ -35,6 +36,25 @@ pub(crate) enum Act {
     },
     /// A change of somebody's membership.
     Member(MemberWish),
+    /// Another room in the place of this one.
+    Upgrade(UpgradeWish),
+}
+
+/// A wish to end a room for the sake of another.
+#[derive(Clone, Debug)]
+pub(crate) struct UpgradeWish {
+    pub(crate) sender: OwnedUserId,
+    /// The events of those places of its state that the replacement was made of. What it holds in
+    /// them must be the same still.
+    pub(crate) places: Vec<(StateKey, Option<OwnedEventId>)>,
+    /// All types of state that were read.
+    pub(crate) state_types: Vec<String>,
+    /// Up to where they were read.
+    pub(crate) as_of: StreamPosition,
+    /// Who was banned from it then.
+    pub(crate) banned: Vec<OwnedUserId>,
+    /// The room that takes its place.
+    pub(crate) replacement: NewRoom,
 }
 
 /// The event that a redaction is about.

@@ -22,7 +22,7 @@ fn raw(content: Vec<u8>) -> Result<Box<RawValue>, StorageError> {
     RawValue::from_string(text).map_err(|_| damaged("account data"))
 }
 
-fn read_one(
+pub(crate) fn read_one(
     conn: &mut AnyConnection,
     user_id: &UserId,
     room_id: &str,

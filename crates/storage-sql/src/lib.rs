@@ -28,6 +28,7 @@ mod text;
 mod timeline;
 mod uia;
 mod unread;
+mod upgrades;
 mod writer;
 
 pub use connection::DatabaseUrl;

@@ -21,10 +21,83 @@ use crate::{
     rows::{EventRow, damaged, id, ms, ts},
     schema::{events, memberships, room_aliases, rooms},
     state::entries_at,
+    writer::WriteTx,
 };
 
 /// Later than every event.
 const NOW: StreamPosition = StreamPosition(i64::MAX - 1);
+
+/// A new room with everything parsed that need not be on the writer's thread.
+pub(crate) struct PreparedRoom {
+    pub(crate) room_id: String,
+    pub(crate) published: bool,
+    version: String,
+    creator: String,
+    alias: Option<String>,
+    txn_key: Option<Vec<u8>>,
+    created_ts: i64,
+    events: Vec<PreparedAppend>,
+}
+
+impl PreparedRoom {
+    pub(crate) fn new(room: NewRoom) -> Self {
+        Self {
+            room_id: room.room_id.to_string(),
+            published: room.published,
+            version: room.version.to_string(),
+            creator: room.creator.to_string(),
+            alias: room.alias.map(|alias| alias.to_string()),
+            txn_key: room.transaction.map(|key| key.as_bytes().to_vec()),
+            created_ts: ts(room.created_ts_ms),
+            events: room.events.into_iter().map(PreparedAppend::new).collect(),
+        }
+    }
+
+    /// Writes the room with all its first events; gives the position of the last one.
+    pub(crate) fn write(self, tx: &mut WriteTx<'_>) -> Result<StreamPosition, StorageError> {
+        diesel::insert_into(rooms::table)
+            .values((
+                rooms::room_id.eq(&self.room_id),
+                rooms::version.eq(&self.version),
+                rooms::creator.eq(&self.creator),
+                rooms::created_ts.eq(self.created_ts),
+                rooms::txn_key.eq(self.txn_key),
+                rooms::published.eq(self.published),
+                rooms::joined_members.eq(0),
+                rooms::invited_members.eq(0),
+            ))
+            .execute(tx.conn)
+            .map_err(StorageError::from_diesel)?;
+        if let Some(alias) = self.alias {
+            diesel::insert_into(room_aliases::table)
+                .values((
+                    room_aliases::alias.eq(alias),
+                    room_aliases::room_id.eq(&self.room_id),
+                    room_aliases::creator.eq(&self.creator),
+                ))
+                .execute(tx.conn)
+                .map_err(StorageError::from_diesel)?;
+        }
+        let positions = write_in_order(tx, self.events)?;
+        Ok(positions.last().copied().unwrap_or(StreamPosition::START))
+    }
+}
+
+/// Gives appends their positions and writes them; gives the positions.
+pub(crate) fn write_in_order(
+    tx: &mut WriteTx<'_>,
+    mut appends: Vec<PreparedAppend>,
+) -> Result<Vec<StreamPosition>, StorageError> {
+    let mut positions = Vec::with_capacity(appends.len());
+    for append in &mut appends {
+        let position = tx.next_position();
+        // Nobody else holds it before it is announced.
+        Arc::make_mut(&mut append.event).position = position;
+        positions.push(position);
+    }
+    write_appends(tx, &appends.iter().collect::<Vec<_>>())?;
+    Ok(positions)
+}
 
 #[async_trait]
 impl RoomStore for Db {
@@ -42,50 +115,8 @@ impl RoomStore for Db {
     }
 
     async fn create_room(&self, room: NewRoom) -> Result<StreamPosition, StorageError> {
-        let mut appends: Vec<PreparedAppend> =
-            room.events.into_iter().map(PreparedAppend::new).collect();
-        let (room_id, version, creator) = (
-            room.room_id.to_string(),
-            room.version.to_string(),
-            room.creator.to_string(),
-        );
-        let txn_key = room.transaction.map(|key| key.as_bytes().to_vec());
-        let alias = room.alias.map(|alias| alias.to_string());
-        let (created_ts, published) = (ts(room.created_ts_ms), room.published);
-        self.write(move |tx| {
-            diesel::insert_into(rooms::table)
-                .values((
-                    rooms::room_id.eq(&room_id),
-                    rooms::version.eq(&version),
-                    rooms::creator.eq(&creator),
-                    rooms::created_ts.eq(created_ts),
-                    rooms::txn_key.eq(txn_key),
-                    rooms::published.eq(published),
-                    rooms::joined_members.eq(0),
-                    rooms::invited_members.eq(0),
-                ))
-                .execute(tx.conn)
-                .map_err(StorageError::from_diesel)?;
-            if let Some(alias) = alias {
-                diesel::insert_into(room_aliases::table)
-                    .values((
-                        room_aliases::alias.eq(alias),
-                        room_aliases::room_id.eq(&room_id),
-                        room_aliases::creator.eq(&creator),
-                    ))
-                    .execute(tx.conn)
-                    .map_err(StorageError::from_diesel)?;
-            }
-            let mut last = StreamPosition::START;
-            for append in &mut appends {
-                last = tx.next_position();
-                // Nobody else holds it before it is announced.
-                Arc::make_mut(&mut append.event).position = last;
-            }
-            write_appends(tx, &appends.iter().collect::<Vec<_>>())?;
-            Ok(last)
-        })
-        .await
+        let room = PreparedRoom::new(room);
+        self.write(move |tx| room.write(tx)).await
     }
 
     async fn room_head(&self, room_id: &RoomId) -> Result<Option<RoomHeadRow>, StorageError> {

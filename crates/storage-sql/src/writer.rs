@@ -34,7 +34,7 @@ use crate::{
 };
 
 use self::files::Files;
-pub(crate) use handle::{Item, MAX_WAITING, WriterHandle};
+pub(crate) use handle::{Head, Item, MAX_WAITING, WriterHandle};
 
 /// At most so many acts share a transaction: more would only make the first ones wait longer.
 const MAX_GROUP: usize = 512;

@@ -22,6 +22,7 @@ mod state;
 mod timeline;
 mod uia;
 mod unread;
+mod upgrades;
 
 pub use account_data::{AccountDataEntry, AccountDataStore};
 pub use accounts::{Account, AccountStore, NewAccount, Registration, RegistrationToken};
@@ -43,3 +44,4 @@ pub use state::{StateStore, StateVersion};
 pub use timeline::{Direction, TimelineStore};
 pub use uia::{UiaSession, UiaStore};
 pub use unread::{KeptUnread, ReadUpto, Reading, UnreadStore};
+pub use upgrades::{RoomUpgrade, UpgradeStore};

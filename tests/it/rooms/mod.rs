@@ -8,7 +8,9 @@ mod creation;
 mod power;
 mod redaction;
 mod sending;
+mod server_acl;
 mod transactions;
+mod upgrade;
 
 /// A path below a room.
 pub(crate) fn in_room(room: &str, rest: &str) -> String {

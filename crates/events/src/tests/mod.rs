@@ -8,6 +8,7 @@ mod event_fields;
 mod json;
 mod redaction;
 mod relations;
+mod rules;
 mod signing;
 mod visibility;
 

@@ -9,7 +9,7 @@ use greenroom_events::{
     relations::relation_in,
 };
 use greenroom_model::StateKey;
-use greenroom_storage::{Append, RedactedEvent};
+use greenroom_storage::{Append, RedactedEvent, RoomUpgrade};
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, events::room::member::MembershipState,
     state_res::events::RoomPowerLevelsIntField,
@@ -20,7 +20,7 @@ use crate::{
     RoomError,
     membership::decide,
     power::Power,
-    wish::{Act, RedactionTarget, Wish},
+    wish::{Act, RedactionTarget, TransactionUse, Wish},
 };
 
 /// One place of the state, as far as it is known here.
@@ -52,17 +52,19 @@ pub(crate) struct RoomHead {
 pub(crate) enum Step {
     /// The head has moved; this is for the writer.
     Append(Box<Append>),
+    /// The head has moved, by the last events of a room that another replaces.
+    Upgrade(Box<RoomUpgrade>),
     /// It is so already: nothing is to be written, this event has done it.
     Nothing(OwnedEventId),
     /// These places of the state have to be loaded first.
     Load(Vec<StateKey>),
 }
 
-fn create_key() -> StateKey {
+pub(super) fn create_key() -> StateKey {
     ("m.room.create".to_owned(), String::new())
 }
 
-fn power_key() -> StateKey {
+pub(super) fn power_key() -> StateKey {
     ("m.room.power_levels".to_owned(), String::new())
 }
 
@@ -155,7 +157,7 @@ impl RoomHead {
         self.entry(&key).ok().flatten().map(|entry| &entry.pdu)
     }
 
-    fn missing(&self, keys: impl IntoIterator<Item = StateKey>) -> Vec<StateKey> {
+    pub(super) fn missing(&self, keys: impl IntoIterator<Item = StateKey>) -> Vec<StateKey> {
         let mut missing: Vec<StateKey> = keys
             .into_iter()
             .filter(|key| self.entry(key).is_err())
@@ -191,15 +193,16 @@ impl RoomHead {
                     Err(event_id) => return Ok(Step::Nothing(event_id)),
                 }
             }
+            Act::Upgrade(upgrade) => return self.upgrade(upgrade, signer, now),
         };
-        self.append(draft, redacted, wish, signer, now)
+        self.append(draft, redacted, wish.transaction.as_ref(), signer, now)
     }
 
-    fn append(
+    pub(super) fn append(
         &mut self,
         draft: Draft,
         redacted: Option<&RedactionTarget>,
-        wish: &Wish,
+        transaction: Option<&TransactionUse>,
         signer: &EventSigner,
         now: MilliSecondsSinceUnixEpoch,
     ) -> Result<Step, RoomError> {
@@ -269,9 +272,7 @@ impl RoomHead {
             json: Arc::clone(&pdu.json),
             membership: membership_change(&pdu, replaced.as_ref().map(|entry| &*entry.pdu)),
             replaces_state: replaced.map(|entry| entry.pdu.event_id.clone()),
-            transaction: wish
-                .transaction
-                .as_ref()
+            transaction: transaction
                 .map(|used| (used.key, used.device_id.clone(), used.txn_id.clone())),
             relation,
             redacts: redacted.and_then(|target| {

@@ -6,6 +6,7 @@ mod recent;
 mod registry;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use std::{
     sync::Arc,
@@ -17,7 +18,7 @@ use actix::{
 };
 use greenroom_events::{EventSigner, Pdu, RoomVersion};
 use greenroom_model::{Clock, StateKey, TransactionKey};
-use greenroom_storage::{RoomStore, StorageError};
+use greenroom_storage::{RoomStore, StorageError, UpgradeStore};
 use ruma::{OwnedEventId, OwnedRoomId};
 
 use self::recent::{InFlight, Recent};
@@ -38,6 +39,7 @@ const LOAD_ROUNDS: u8 = 6;
 /// What every room actor works with.
 pub(crate) struct Tools {
     pub(crate) store: Arc<dyn RoomStore>,
+    pub(crate) upgrades: Arc<dyn UpgradeStore>,
     pub(crate) signer: Arc<EventSigner>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) idle: Idle,
@@ -142,6 +144,10 @@ impl RoomActor {
             Ok(Step::Nothing(event_id)) => Box::pin(fut::ok(Accepted::Done(event_id))),
             Ok(Step::Append(append)) => {
                 let in_flight = self.append(*append, &wish);
+                Box::pin(fut::ok(Accepted::InFlight(in_flight)))
+            }
+            Ok(Step::Upgrade(upgrade)) => {
+                let in_flight = self.tools.upgrade(*upgrade);
                 Box::pin(fut::ok(Accepted::InFlight(in_flight)))
             }
             Ok(Step::Load(keys)) => self.load_then_propose(keys, wish, rounds),

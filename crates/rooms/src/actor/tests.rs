@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use greenroom_events::Draft;
 use greenroom_model::{StoredEvent, StreamPosition, TestClock, TransactionKey};
-use greenroom_storage::{Append, Appended, Committed, NewRoom, RoomHeadRow};
+use greenroom_storage::{Append, Appended, Committed, NewRoom, RoomHeadRow, RoomUpgrade};
 use parking_lot::Mutex;
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId,
@@ -223,6 +223,21 @@ impl RoomStore for Shelf {
     }
 }
 
+#[async_trait]
+impl UpgradeStore for Shelf {
+    async fn bans(&self, _: &RoomId) -> Result<Vec<StoredEvent>, StorageError> {
+        unreachable!("no actor asks")
+    }
+
+    fn upgrade_room(&self, _: RoomUpgrade) -> Committed {
+        unreachable!("no test upgrades")
+    }
+
+    async fn carry_labels(&self, _: &UserId, _: &RoomId, _: &RoomId) -> Result<(), StorageError> {
+        unreachable!("no actor asks")
+    }
+}
+
 fn alice() -> OwnedUserId {
     owned_user_id!("@alice:localhost")
 }
@@ -276,6 +291,7 @@ impl Setup {
         let shelf = Arc::new(Shelf::default());
         let tools = Tools {
             store: Arc::clone(&shelf) as Arc<dyn RoomStore>,
+            upgrades: Arc::clone(&shelf) as Arc<dyn UpgradeStore>,
             signer: Arc::new(EventSigner::generate(server_name!("localhost")).unwrap()),
             clock: Arc::new(TestClock::at(1)),
             idle,

@@ -5,6 +5,8 @@ use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, events::room::member::MembershipState,
 };
 
+use serde::Deserialize;
+
 use crate::{
     RoomError,
     actor::membership_of,
@@ -27,6 +29,12 @@ pub(crate) fn decide(
         (MemberAction::Join { .. }, Some(MembershipState::Join))
         | (MemberAction::Leave, Some(MembershipState::Leave))
         | (MemberAction::Knock, Some(MembershipState::Knock)) => {
+            return done(current).ok_or(RoomError::NotInRoom);
+        }
+        // Nor does inviting once more, unless there is something to say.
+        (MemberAction::Invite { .. }, Some(MembershipState::Invite))
+            if by_the_same(wish, current) && adds_no_reason(wish, current) =>
+        {
             return done(current).ok_or(RoomError::NotInRoom);
         }
         (MemberAction::Leave, None) => return Err(RoomError::NotInRoom),
@@ -55,6 +63,14 @@ pub(crate) fn decide(
             Some(content) => content,
             None => return done(current).ok_or(RoomError::NotInRoom),
         },
+        MemberAction::Invite { is_direct: false } if standing_invite_is_direct(wish, current) => {
+            let action = MemberAction::Invite { is_direct: true };
+            let wish = MemberWish {
+                action,
+                ..wish.clone()
+            };
+            content(&wish, &membership)
+        }
         _ => content(wish, &membership),
     };
     Ok(Ok(Draft {
@@ -65,6 +81,36 @@ pub(crate) fn decide(
         redacts: None,
         origin_server_ts_override: None,
     }))
+}
+
+/// What a member event says beside the membership.
+#[derive(Default, Deserialize)]
+struct Said {
+    membership: Option<String>,
+    reason: Option<String>,
+    #[serde(default)]
+    is_direct: bool,
+}
+
+fn said(current: Option<&Pdu>) -> Said {
+    current
+        .and_then(|pdu| serde_json::from_str(pdu.content.get()).ok())
+        .unwrap_or_default()
+}
+
+fn by_the_same(wish: &MemberWish, current: Option<&Pdu>) -> bool {
+    current.is_some_and(|pdu| pdu.sender == wish.sender)
+}
+
+fn adds_no_reason(wish: &MemberWish, current: Option<&Pdu>) -> bool {
+    wish.reason.is_none() || wish.reason == said(current).reason
+}
+
+/// Whether the inviter has said before that the chat is to be a direct one: only rooms are created
+/// with that word, and an invite that is made again is still the same one.
+fn standing_invite_is_direct(wish: &MemberWish, current: Option<&Pdu>) -> bool {
+    let said = said(current);
+    said.is_direct && said.membership.as_deref() == Some("invite") && by_the_same(wish, current)
 }
 
 fn content(wish: &MemberWish, membership: &MembershipState) -> CanonicalJsonObject {

@@ -101,6 +101,8 @@ fn rooms(
 ) -> Rooms {
     Rooms::start(greenroom_rooms::Parts {
         rooms: database.shared(),
+        upgrades: database.shared(),
+        account_data: database.shared(),
         state: database.shared(),
         timeline: database.shared(),
         times: database.shared(),

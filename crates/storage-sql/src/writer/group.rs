@@ -12,8 +12,13 @@ use diesel::connection::SimpleConnection;
 use greenroom_model::StreamPosition;
 use greenroom_storage::{Appended, StorageError};
 use greenroom_stream::Change;
+use ruma::RoomId;
 
-use super::{InDoubt, Item, Savepoint, WriteTx, Writer, move_position};
+use super::{
+    InDoubt, Item, Savepoint, WriteTx, Writer,
+    handle::{Act, Head},
+    move_position,
+};
 use crate::{
     append::{PreparedAppend, write_append, write_appends},
     connection::{AnyConnection, FromDiesel, disk_is_full, is_io_failure},
@@ -139,8 +144,14 @@ impl Writer {
             tracing::error!(%error, acts = group.len(), "a group of writes failed, nothing of it is kept");
         }
         for item in group {
-            if let Item::Append(append, _) = item {
-                self.poison(append);
+            match item {
+                Item::Append(append, _) => self.poison(&append.event.room_id, append.generation),
+                Item::Act(act) => {
+                    if let Some(head) = act.head() {
+                        self.poison(&head.room_id, head.generation);
+                    }
+                }
+                Item::Close(_) => {}
             }
         }
         group.iter().map(|_| Err(error.clone())).collect()
@@ -161,20 +172,38 @@ impl Writer {
         }
     }
 
-    fn poison(&mut self, append: &PreparedAppend) {
+    /// Refuses from here on what was built on this load of the room's head.
+    fn poison(&mut self, room_id: &RoomId, generation: u64) {
         self.failed_generations
-            .insert(append.event.room_id.clone(), append.generation);
+            .insert(room_id.to_owned(), generation);
     }
 
-    fn is_poisoned(&mut self, append: &PreparedAppend) -> bool {
-        match self.failed_generations.get(&append.event.room_id) {
-            Some(failed) if *failed >= append.generation => true,
+    fn is_poisoned(&mut self, room_id: &RoomId, generation: u64) -> bool {
+        match self.failed_generations.get(room_id) {
+            Some(failed) if *failed >= generation => true,
             Some(_) => {
-                self.failed_generations.remove(&append.event.room_id);
+                self.failed_generations.remove(room_id);
                 false
             }
             None => false,
         }
+    }
+
+    /// Runs an act that takes its turn among the appends of a room.
+    fn run_in_turn(
+        &mut self,
+        tx: &mut WriteTx<'_>,
+        head: &Head,
+        act: &mut dyn Act,
+    ) -> Result<Result<(), StorageError>, StorageError> {
+        if self.is_poisoned(&head.room_id, head.generation) {
+            return Ok(Err(StorageError::StaleHead));
+        }
+        let outcome = guarded(tx, |tx| act.run(tx))?;
+        if outcome.is_err() {
+            self.poison(&head.room_id, head.generation);
+        }
+        Ok(outcome)
     }
 
     fn try_group(&mut self, group: &mut [Item]) -> Result<Prepared, GroupFailure> {
@@ -231,10 +260,22 @@ impl Writer {
         let mut outcomes: Outcomes = Vec::with_capacity(group.len());
         let mut appends: Vec<(usize, &PreparedAppend)> = Vec::new();
         for (index, item) in group.iter_mut().enumerate() {
-            outcomes.push(match item {
+            let outcome = match item {
                 Item::Close(_) => Ok(None),
-                Item::Act(act) => guarded(&mut tx, |tx| act.run(tx))?.map(|()| None),
-                Item::Append(append, _) if self.is_poisoned(append) => Err(StorageError::StaleHead),
+                Item::Act(act) => match act.head().cloned() {
+                    None => guarded(&mut tx, |tx| act.run(tx))?.map(|()| None),
+                    Some(head) => {
+                        self.write_batch(&mut tx, &appends, &mut outcomes)?;
+                        appends.clear();
+                        let outcome = self.run_in_turn(&mut tx, &head, act.as_mut())?;
+                        outcome.map(|()| None)
+                    }
+                },
+                Item::Append(append, _)
+                    if self.is_poisoned(&append.event.room_id, append.generation) =>
+                {
+                    Err(StorageError::StaleHead)
+                }
                 Item::Append(append, _) => {
                     let position = tx.next_position();
                     // Nobody else holds it before it is announced.
@@ -242,7 +283,8 @@ impl Writer {
                     appends.push((index, append));
                     Ok(Some(position))
                 }
-            });
+            };
+            outcomes.push(outcome);
         }
         self.write_batch(&mut tx, &appends, &mut outcomes)?;
         let WriteTx {
@@ -301,7 +343,7 @@ impl Writer {
             }
         }
         for (index, append) in appends {
-            let result = if self.is_poisoned(append) {
+            let result = if self.is_poisoned(&append.event.room_id, append.generation) {
                 Err(StorageError::StaleHead)
             } else if sqlite && append.is_one_row() {
                 // SQLite undoes a statement that fails, and there is only this one.
@@ -310,7 +352,7 @@ impl Writer {
                 guarded(tx, |tx| write_append(tx, append))?
             };
             if let Err(error) = result {
-                self.poison(append);
+                self.poison(&append.event.room_id, append.generation);
                 if let Some(outcome) = outcomes.get_mut(*index) {
                     *outcome = Err(error);
                 }

@@ -2,6 +2,7 @@
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use greenroom_storage::{Appended, StorageError};
+use ruma::OwnedRoomId;
 use tokio::sync::oneshot;
 
 use super::{WriteTx, stopped};
@@ -30,11 +31,22 @@ pub(crate) trait Act: Send {
 
     /// Answers: with the kept result if the act and its group were committed.
     fn answer(self: Box<Self>, outcome: Result<(), StorageError>);
+
+    /// The room's head that this was built on, if it takes its turn among the room's appends.
+    fn head(&self) -> Option<&Head>;
+}
+
+/// A load of a room's head, as in [`greenroom_storage::Append`].
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) room_id: OwnedRoomId,
+    pub(crate) generation: u64,
 }
 
 struct ClosureAct<T, F> {
     act: Option<F>,
     result: Option<T>,
+    head: Option<Head>,
     answer: oneshot::Sender<Result<T, StorageError>>,
 }
 
@@ -54,6 +66,10 @@ where
         let Self { result, answer, .. } = *self;
         // Nobody waits any more if the client hung up. What is committed stays.
         let _ = answer.send(outcome.and_then(|()| result.ok_or_else(stopped)));
+    }
+
+    fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
     }
 }
 
@@ -82,13 +98,41 @@ impl WriterHandle {
         T: Send + 'static,
         F: FnOnce(&mut WriteTx<'_>) -> Result<T, StorageError> + Send + 'static,
     {
+        self.queue_act(None, act)?.await.map_err(|_| stopped())?
+    }
+
+    /// Queues an act that takes its turn among the appends of a room: those queued before are
+    /// written before it runs, and if one of them has failed, it is refused as they would be. It is
+    /// in the queue, in order, when this returns.
+    pub(crate) fn in_turn<T, F>(
+        &self,
+        head: Head,
+        act: F,
+    ) -> Result<oneshot::Receiver<Result<T, StorageError>>, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut WriteTx<'_>) -> Result<T, StorageError> + Send + 'static,
+    {
+        self.queue_act(Some(head), act)
+    }
+
+    fn queue_act<T, F>(
+        &self,
+        head: Option<Head>,
+        act: F,
+    ) -> Result<oneshot::Receiver<Result<T, StorageError>>, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut WriteTx<'_>) -> Result<T, StorageError> + Send + 'static,
+    {
         let (answer, answered) = oneshot::channel();
         self.submit(Item::Act(Box::new(ClosureAct {
             act: Some(act),
             result: None,
+            head,
             answer,
         })))?;
-        answered.await.map_err(|_| stopped())?
+        Ok(answered)
     }
 
     /// Queues an event append. It is in the queue, in order, when this returns; the future it

@@ -34,3 +34,4 @@ mod support;
 mod timeline;
 mod uia;
 mod unread;
+mod upgrades;

@@ -15,12 +15,15 @@ use greenroom_storage::{
     AccountDataStore, AccountStore, DeviceStore, Direction, DirectoryStore, EventTimeStore,
     FilterStore, MemberStore, ProfileStore, PublicRoomsQuery, Pusher, PusherId, PusherProgress,
     PusherStore, Receipt, ReceiptStore, RoomStore, StateStore, TimelineStore, UiaStore,
-    UnreadStore,
+    UnreadStore, UpgradeStore,
 };
 use ruma::{events::room::member::MembershipState, room_alias_id};
 use serde_json::{json, value::to_raw_value};
 
-use crate::support::{Place, TestDb, register, room_with_members, session, token, user};
+use crate::{
+    support::{Place, Room, TestDb, register, room_with_members, session, token, user},
+    upgrades::upgrade,
+};
 
 /// Statements by the database they were run on.
 static RUN: Mutex<BTreeMap<String, BTreeSet<String>>> = Mutex::new(BTreeMap::new());
@@ -550,6 +553,11 @@ async fn the_writes_and_the_questions_of_accounts_go_by_an_index() {
     db.event_of_transaction(key).await.unwrap();
     db.room_of_transaction(key).await.unwrap();
     db.room_version(&room.id).await.unwrap();
+    db.bans(&room.id).await.unwrap();
+    db.carry_labels(&alice, &room.id, &room.id).await.unwrap();
+    let mut next = Room::new("next");
+    let upgrade = upgrade(&mut room, &mut next, &alice, db.watcher.position());
+    db.upgrade_room(upgrade).await.unwrap();
     db.set_password(&alice, "x".to_owned(), true, None)
         .await
         .unwrap();

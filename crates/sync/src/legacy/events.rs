@@ -133,6 +133,24 @@ impl SyncService {
         Ok(history.visibility_at(now) == &HistoryVisibility::WorldReadable)
     }
 
+    /// The rooms that the user has left since, with the member events that say so.
+    async fn left_since(
+        &self,
+        reading: &Reading<'_>,
+        since: StreamPosition,
+    ) -> Result<Vec<(OwnedRoomId, StreamPosition)>, SyncError> {
+        let user = &reading.user;
+        if user.newest_membership() <= since {
+            return Ok(Vec::new());
+        }
+        let members = &self.inner.parts.members;
+        let left = members
+            .left_rooms(&user.user_id, since, reading.upto.position)
+            .await?;
+        let left = left.into_iter().map(|room| (room.room_id, room.position));
+        Ok(left.collect())
+    }
+
     /// What came after `since`, oldest first, and how far that reaches.
     async fn chunk(
         &self,
@@ -144,6 +162,7 @@ impl SyncService {
         let mut changed: Vec<OwnedRoomId> = Vec::new();
         // Of rooms the user is not in: the member event that says so.
         let mut outside: HashMap<OwnedRoomId, StreamPosition> = HashMap::new();
+        let mut invited: Vec<OwnedRoomId> = Vec::new();
         let mut typed: Vec<OwnedRoomId> = Vec::new();
         match room_id {
             Some(room_id) => changed.push(room_id.to_owned()),
@@ -159,16 +178,18 @@ impl SyncService {
                     && !(standing.membership == MembershipState::Invite
                         && reading.ignored.contains(&standing.sender))
                 {
+                    if standing.membership == MembershipState::Invite {
+                        invited.push(room_id.clone());
+                    }
                     outside.insert(room_id.clone(), standing.position);
                 }
             }),
         }
-        if room_id.is_none() && reading.user.newest_membership() > since.position {
-            let members = &self.inner.parts.members;
-            let left = members
-                .left_rooms(&reading.user.user_id, since.position, upto.position)
-                .await?;
-            outside.extend(left.into_iter().map(|room| (room.room_id, room.position)));
+        if !invited.is_empty() && self.inner.blocks_invites(&reading.user.user_id).await? {
+            outside.retain(|room_id, _| !invited.contains(room_id));
+        }
+        if room_id.is_none() {
+            outside.extend(self.left_since(reading, since.position).await?);
         }
         changed.extend(outside.keys().cloned());
         let timeline = &self.inner.parts.timeline;

@@ -111,6 +111,12 @@ impl SyncService {
                 standings.push((room_id.clone(), standing.clone()));
             }
         });
+        let is_invite = |standing: &Standing| standing.membership == MembershipState::Invite;
+        if standings.iter().any(|(_, standing)| is_invite(standing))
+            && self.inner.blocks_invites(user_id).await?
+        {
+            standings.retain(|(_, standing)| !is_invite(standing));
+        }
         standings.sort_by_key(|(_, standing)| standing.position);
         let changes = reading.account_data_changes().await?;
         let (global, mut of_rooms) = Reading::split_account_data(changes);

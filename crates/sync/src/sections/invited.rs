@@ -1,9 +1,30 @@
 //! Rooms the user is invited to, or has knocked on: their stripped state.
 
-use greenroom_events::stripped::{strip, stripped_keys};
-use ruma::RoomId;
+use greenroom_events::{
+    invite_permission,
+    stripped::{strip, stripped_keys},
+};
+use ruma::{RoomId, UserId};
 
-use crate::{EventList, InvitedRoom, KnockedRoom, SyncError, index::Standing, service::Reading};
+use crate::{
+    EventList, InvitedRoom, KnockedRoom, SyncError,
+    index::Standing,
+    service::{Inner, Reading},
+};
+
+impl Inner {
+    /// Whether a user wants no invites: then none is shown to them. "Invite events for this user
+    /// already in the database [...] MUST NOT be served over client synchronisation endpoints."
+    ///
+    /// Asked only where there is an invite to show.
+    pub(crate) async fn blocks_invites(&self, user_id: &UserId) -> Result<bool, SyncError> {
+        let store = &self.parts.account_data;
+        let config = store
+            .account_data(user_id, None, invite_permission::TYPE)
+            .await?;
+        Ok(config.is_some_and(|config| invite_permission::blocks_all(&config)))
+    }
+}
 
 impl Reading<'_> {
     /// What somebody outside may know of a room, as of their member event.

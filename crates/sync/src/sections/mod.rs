@@ -62,7 +62,7 @@ impl Reading<'_> {
     /// then it has to be done again.
     pub(crate) async fn read(&self) -> Result<Option<Read>, SyncError> {
         let account_data = self.account_data_changes().await?;
-        let candidates = self.candidates(&account_data);
+        let mut candidates = self.candidates(&account_data);
         if self.user.newest_membership() > self.upto.position {
             return Ok(None);
         }
@@ -74,6 +74,10 @@ impl Reading<'_> {
             if let Some(joined) = self.joined(&room, joined_since, data, &mut told).await? {
                 join.insert(room.room_id.clone(), joined);
             }
+        }
+        let invited = &mut candidates.invited;
+        if !invited.is_empty() && self.service.blocks_invites(&self.user.user_id).await? {
+            invited.clear();
         }
         let mut invite = BTreeMap::new();
         for (room_id, standing) in candidates.invited {

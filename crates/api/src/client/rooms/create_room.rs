@@ -117,12 +117,7 @@ impl Body {
         let version = self
             .room_version
             .map(|version| {
-                RoomVersionId::try_from(version).map_err(|_| {
-                    ApiError::bad_request(
-                        "M_UNSUPPORTED_ROOM_VERSION",
-                        "This server does not know this room version.",
-                    )
-                })
+                RoomVersionId::try_from(version).map_err(|_| ApiError::unsupported_room_version())
             })
             .transpose()?;
         let preset = self.preset.map(|preset| match preset {

@@ -37,6 +37,7 @@ mod subject;
 mod summary;
 mod timestamp_to_event;
 mod unban_user;
+mod upgrade_room;
 
 use crate::Author;
 
@@ -65,6 +66,7 @@ fn creation(routes: &mut Routes) {
     endpoint::<spec::room::create_room::v3::Request, _, _>(routes, create_room::post);
     let paths = both_versions!("createRoom/{txn_id}");
     custom_endpoint(routes, &Method::PUT, Access::Token, paths, create_room::put);
+    endpoint::<spec::room::upgrade_room::v3::Request, _, _>(routes, upgrade_room::handle);
 }
 
 fn sending(routes: &mut Routes) {
