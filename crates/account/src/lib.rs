@@ -13,6 +13,7 @@ mod settings;
 mod tags;
 #[cfg(test)]
 mod testing;
+mod user_directory;
 
 pub use account_data::AccountDataService;
 pub use error::AccountError;
@@ -21,3 +22,4 @@ pub use jobs::profile_fanout::{MemberEventUpdater, MemberUpdateError, ProfileFan
 pub use profile::ProfileService;
 pub use settings::{AccountDataSettings, AccountSettings, FanOutSettings, ProfileSettings};
 pub use tags::{TagService, Tags};
+pub use user_directory::{DirectoryPage, DirectoryUser, UserDirectory};

@@ -267,6 +267,10 @@ impl MemberStore for MemoryMembers {
         Ok(false)
     }
 
+    async fn mutual_rooms(&self, _: &UserId, _: &UserId) -> Result<Vec<OwnedRoomId>> {
+        Ok(Vec::new())
+    }
+
     async fn forget(&self, _room_id: &RoomId, _user_id: &UserId) -> Result<bool> {
         Ok(false)
     }

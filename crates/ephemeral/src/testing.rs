@@ -172,6 +172,10 @@ impl MemberStore for MemoryMembers {
             .any(|room| others.iter().any(|other| other.room_id == room.room_id)))
     }
 
+    async fn mutual_rooms(&self, _: &UserId, _: &UserId) -> Result<Vec<OwnedRoomId>> {
+        Ok(Vec::new())
+    }
+
     async fn forget(&self, _room_id: &RoomId, _user_id: &UserId) -> Result<bool> {
         Ok(false)
     }

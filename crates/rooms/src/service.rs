@@ -9,7 +9,7 @@ use greenroom_events::EventSigner;
 use greenroom_model::{Clock, TokenSigner};
 use greenroom_storage::{
     AccountDataStore, AccountStore, DirectoryStore, EventTimeStore, MemberStore, ProfileStore,
-    RelationStore, RoomStore, SpaceStore, StateStore, TimelineStore, UpgradeStore,
+    RelationStore, ReportStore, RoomStore, SpaceStore, StateStore, TimelineStore, UpgradeStore,
 };
 use greenroom_stream::{ChangeStream, IgnoreSource};
 use ruma::{
@@ -51,6 +51,8 @@ pub struct Parts {
     pub members: Arc<dyn MemberStore>,
     /// Aliases and the directory.
     pub directory: Arc<dyn DirectoryStore>,
+    /// What users report.
+    pub reports: Arc<dyn ReportStore>,
     /// What rooms show to who is not in them.
     pub spaces: Arc<dyn SpaceStore>,
     /// Names and avatars for member events.

@@ -5,6 +5,7 @@
 
 mod act;
 mod control;
+mod reports;
 
 use std::{
     io::{self, BufRead, Write as _},
@@ -22,7 +23,7 @@ pub(crate) use self::{
     control::Control,
 };
 use crate::{
-    cli::{DbCommand, TokenCommand, UserCommand},
+    cli::{DbCommand, ReportCommand, TokenCommand, UserCommand},
     config::Config,
     data_dir::{DataDir, DataDirError},
     wire::{ServeError, administration},
@@ -56,6 +57,10 @@ pub(crate) enum AdminError {
     NoSuchUser(String),
     #[error("there is no registration token {0}")]
     NoSuchToken(String),
+    #[error("there is no report {0}")]
+    NoSuchReport(u64),
+    #[error("the reports could not be read or changed: {0}")]
+    Reports(#[source] RoomError),
     #[error("a room could not be left, so the account is still active: {0}. Try again")]
     Rooms(#[from] RoomError),
     #[error(transparent)]
@@ -138,6 +143,20 @@ pub(crate) async fn registration_token(
         },
         TokenCommand::List => Act::ListTokens {},
         TokenCommand::Revoke { token } => Act::RevokeToken { token },
+    };
+    print(&perform(&config, act).await?)
+}
+
+/// `greenroom report …`
+///
+/// # Errors
+///
+/// If it was not done.
+pub(crate) async fn report(config: Config, command: ReportCommand) -> Result<(), AdminError> {
+    let act = match command {
+        ReportCommand::List { all } => Act::ListReports { all },
+        ReportCommand::Show { id } => Act::ShowReport { report_id: id },
+        ReportCommand::Close { id } => Act::CloseReport { report_id: id },
     };
     print(&perform(&config, act).await?)
 }

@@ -21,7 +21,7 @@ Settings:
   `greenroom config check` lists them.
 
 While it runs:
-  The commands user, registration-token and db need not wait for the server to stop: it carries them out itself. They
+  The commands user, registration-token, report and db need not wait for the server to stop: it carries them out itself. They
   find it by the data directory, so name the same one, unless it is the default.
 
 What is stored:
@@ -58,7 +58,7 @@ impl Cli {
         let mut command = Self::command();
         // Gives the subcommands their flags.
         command.build();
-        ["user", "registration-token", "db"]
+        ["user", "registration-token", "report", "db"]
             .into_iter()
             .fold(command, |command, name| {
                 command.mut_subcommand(name, hide_settings_of_the_server)
@@ -96,6 +96,9 @@ pub(crate) enum Command {
     /// Hand out the right to register, for `--registration token`.
     #[command(subcommand)]
     RegistrationToken(TokenCommand),
+    /// Read what users reported.
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Look after the database.
     #[command(subcommand)]
     Db(DbCommand),
@@ -161,6 +164,27 @@ pub(crate) enum TokenCommand {
     Revoke {
         /// The token.
         token: String,
+    },
+}
+
+/// What can be done with reports.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportCommand {
+    /// Show the open reports, the newest last.
+    List {
+        /// The closed ones too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show one report in full, with what the reported event says now.
+    Show {
+        /// Its number.
+        id: u64,
+    },
+    /// Take a report off the list of open ones.
+    Close {
+        /// Its number.
+        id: u64,
     },
 }
 
@@ -357,6 +381,9 @@ mod tests {
             "registration-token create --uses 3 --expires-in 60 --data-dir d",
             "registration-token list",
             "registration-token revoke abc",
+            "report list --all",
+            "report show 3",
+            "report close 3",
             "db migrate",
             "db check",
             "health --url http://127.0.0.1:8008",
@@ -369,6 +396,8 @@ mod tests {
             "sreve",
             "user",
             "registration-token create --uses 0",
+            "report show",
+            "report close x",
             "--lisent x",
         ] {
             assert!(

@@ -60,6 +60,9 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         Some(Command::RegistrationToken(command)) => {
             administer(load()?, |config| admin::registration_token(config, command))
         }
+        Some(Command::Report(command)) => {
+            administer(load()?, |config| admin::report(config, command))
+        }
         Some(Command::Db(command)) => administer(load()?, |config| admin::db(config, command)),
     }
 }

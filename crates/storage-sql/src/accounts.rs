@@ -22,6 +22,7 @@ use crate::{
         uia_sessions,
     },
     text::{pack, pack_owned, unpack},
+    user_directory::{forget_words, write_words},
     writer::WriteTx,
 };
 
@@ -110,6 +111,8 @@ impl AccountStore for Db {
                 ))
                 .execute(tx.conn)
                 .map_err(StorageError::from_diesel)?;
+            write_words(tx.conn, &account.user_id, Some(account.user_id.localpart()))
+                .map_err(StorageError::from_diesel)?;
             if let Some(session) = session {
                 write_session(tx, &account.user_id, &session)?;
             }
@@ -183,6 +186,7 @@ impl AccountStore for Db {
                 return Ok(false);
             }
             delete_sessions(tx, &user_id, None, None)?;
+            forget_words(tx.conn, &user_id).map_err(StorageError::from_diesel)?;
             let user = user_id.as_str();
             let gone = [
                 diesel::delete(profile_fields::table.filter(profile_fields::user_id.eq(user)))

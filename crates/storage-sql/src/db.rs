@@ -54,6 +54,7 @@ impl Db {
         let mut conn = open(&options.url, Role::Writer)?;
         crate::writer::claim(&mut conn, LOCK_PATIENCE)?;
         migrate::run(&mut conn)?;
+        crate::user_directory::fill(&mut conn)?;
         let position = adopt(&mut conn, &options.server_name)?;
         stream.announce(position, &[]);
         let failed = |error: std::io::Error| StorageError::Failed(error.to_string());

@@ -19,6 +19,7 @@ mod pushers;
 mod readers;
 mod receipts;
 mod relations;
+mod reports;
 mod rooms;
 mod rows;
 mod schema;
@@ -29,6 +30,7 @@ mod timeline;
 mod uia;
 mod unread;
 mod upgrades;
+mod user_directory;
 mod writer;
 
 pub use connection::DatabaseUrl;

@@ -7,7 +7,7 @@ use greenroom_storage::{
     Member, MemberCounts, MemberStore, RoomMembership, RoomSummary, StorageError,
 };
 use greenroom_stream::ChangeKind;
-use ruma::{OwnedUserId, RoomId, UserId, events::room::member::MembershipState};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId, events::room::member::MembershipState};
 
 use crate::{
     Db,
@@ -233,6 +233,33 @@ impl MemberStore for Db {
                 .optional()
                 .map_err(StorageError::from_diesel)?;
             Ok(shared.is_some())
+        })
+        .await
+    }
+
+    async fn mutual_rooms(
+        &self,
+        one: &UserId,
+        other: &UserId,
+    ) -> Result<Vec<OwnedRoomId>, StorageError> {
+        let (one, other) = (one.to_owned(), other.to_owned());
+        let join = MembershipState::Join;
+        self.read(move |conn| {
+            let theirs = diesel::alias!(memberships as theirs);
+            let shared: Vec<String> = memberships::table
+                .inner_join(theirs.on(theirs.field(memberships::room_id).eq(memberships::room_id)))
+                .filter(memberships::user_id.eq(one.as_str()))
+                .filter(memberships::membership.eq(join.as_str()))
+                .filter(theirs.field(memberships::user_id).eq(other.as_str()))
+                .filter(theirs.field(memberships::membership).eq(join.as_str()))
+                .order(memberships::room_id.asc())
+                .select(memberships::room_id)
+                .load(conn)
+                .map_err(StorageError::from_diesel)?;
+            shared
+                .into_iter()
+                .map(|room_id| id(room_id, "room ID"))
+                .collect()
         })
         .await
     }

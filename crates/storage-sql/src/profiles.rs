@@ -16,10 +16,13 @@ use crate::{
     rows::{damaged, id, ms},
     schema::{accounts, profile_changes, profile_fields},
     text::{pack_owned, unpack},
+    user_directory::write_words,
 };
 
 /// The keys that member events carry.
-const IN_MEMBER_EVENTS: [&str; 2] = ["displayname", "avatar_url"];
+const IN_MEMBER_EVENTS: [&str; 2] = [DISPLAY_NAME, "avatar_url"];
+/// The one that users are found by.
+const DISPLAY_NAME: &str = "displayname";
 /// How many users one query asks for: databases bound the number of its parameters.
 const USERS_AT_ONCE: usize = 500;
 
@@ -94,6 +97,10 @@ impl ProfileStore for Db {
                 return Ok(false);
             }
             let field = pack_owned(&key);
+            if key == DISPLAY_NAME {
+                let name = value.as_ref().and_then(Value::as_str);
+                write_words(tx.conn, &user_id, name).map_err(StorageError::from_diesel)?;
+            }
             match value {
                 Some(value) => {
                     let value = value.to_string().into_bytes();

@@ -229,5 +229,27 @@ table! {
     }
 }
 
-allow_tables_to_appear_in_same_query!(events, room_state, memberships, rooms, accounts);
+table! {
+    reports (report_id) {
+        report_id -> BigInt,
+        received_ts -> BigInt,
+        reporter -> Text,
+        room_id -> Nullable<Text>,
+        event_id -> Nullable<Text>,
+        user_id -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        closed_ts -> Nullable<BigInt>,
+    }
+}
+
+table! { directory_words (user_id, word) { user_id -> Text, word -> Text, } }
+
+allow_tables_to_appear_in_same_query!(
+    events,
+    room_state,
+    memberships,
+    rooms,
+    accounts,
+    directory_words
+);
 allow_tables_to_appear_in_same_query!(events, relations, indirect_relations);

@@ -16,6 +16,7 @@ mod profiles;
 mod pushers;
 mod receipts;
 mod relations;
+mod reports;
 mod rooms;
 mod spaces;
 mod state;
@@ -23,6 +24,7 @@ mod timeline;
 mod uia;
 mod unread;
 mod upgrades;
+mod user_directory;
 
 pub use account_data::{AccountDataEntry, AccountDataStore};
 pub use accounts::{Account, AccountStore, NewAccount, Registration, RegistrationToken};
@@ -38,6 +40,7 @@ pub use receipts::{Receipt, ReceiptStore};
 pub use relations::{
     RECURSION_DEPTH, RelatingQuery, RelationReader, RelationStore, ThreadsPage, ThreadsQuery,
 };
+pub use reports::{NewReport, Report, ReportStore, Reported};
 pub use rooms::{Append, Appended, Committed, NewRoom, RedactedEvent, RoomHeadRow, RoomStore};
 pub use spaces::{RoomPreview, SpaceStore};
 pub use state::{StateStore, StateVersion};
@@ -45,3 +48,4 @@ pub use timeline::{Direction, TimelineStore};
 pub use uia::{UiaSession, UiaStore};
 pub use unread::{KeptUnread, ReadUpto, Reading, UnreadStore};
 pub use upgrades::{RoomUpgrade, UpgradeStore};
+pub use user_directory::{FoundUser, UserDirectoryStore};

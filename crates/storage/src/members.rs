@@ -125,6 +125,13 @@ pub trait MemberStore: Send + Sync {
     /// Whether two users are joined to a common room.
     async fn share_room(&self, one: &UserId, other: &UserId) -> Result<bool, StorageError>;
 
+    /// All rooms that two users are joined to, by their IDs.
+    async fn mutual_rooms(
+        &self,
+        one: &UserId,
+        other: &UserId,
+    ) -> Result<Vec<OwnedRoomId>, StorageError>;
+
     /// Forgets a room that the user has left. False if they are still in it (or invited or
     /// knocking), or never were.
     async fn forget(&self, room_id: &RoomId, user_id: &UserId) -> Result<bool, StorageError>;

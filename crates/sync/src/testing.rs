@@ -124,6 +124,10 @@ impl MemberStore for Script {
         Ok(false)
     }
 
+    async fn mutual_rooms(&self, _: &UserId, _: &UserId) -> Result<Vec<OwnedRoomId>> {
+        Ok(Vec::new())
+    }
+
     async fn forget(&self, _: &RoomId, _: &UserId) -> Result<bool> {
         Ok(false)
     }

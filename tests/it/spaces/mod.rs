@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::rooms::in_room;
 
 mod hierarchy;
+mod mutual;
 mod summary;
 
 /// A space that its creator has made of these settings.

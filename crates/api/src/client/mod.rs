@@ -7,9 +7,11 @@ mod discovery;
 mod ephemeral;
 mod profile;
 mod push;
+mod reports;
 mod rooms;
 mod session;
 mod sync;
+mod user_directory;
 
 pub use account::deactivate::DeactivationHook;
 
@@ -39,7 +41,9 @@ pub fn routes() -> Routes {
     ephemeral::list(&mut routes);
     push::list(&mut routes);
     rooms::list(&mut routes);
+    reports::list(&mut routes);
     directory::list(&mut routes);
     sync::list(&mut routes);
+    user_directory::list(&mut routes);
     routes
 }

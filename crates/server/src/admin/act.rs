@@ -7,7 +7,7 @@ use greenroom_rooms::Rooms;
 use ruma::UserId;
 use serde::{Deserialize, Serialize};
 
-use super::AdminError;
+use super::{AdminError, reports};
 
 /// One command, complete: whoever carries it out has to ask for nothing.
 ///
@@ -34,6 +34,15 @@ pub(crate) enum Act {
     ListTokens {},
     RevokeToken {
         token: String,
+    },
+    ListReports {
+        all: bool,
+    },
+    ShowReport {
+        report_id: u64,
+    },
+    CloseReport {
+        report_id: u64,
     },
     Migrate {},
 }
@@ -101,6 +110,9 @@ impl Act {
                 }
                 Ok("revoked\n".to_owned())
             }
+            Self::ListReports { all } => reports::list(&operator.rooms, all).await,
+            Self::ShowReport { report_id } => reports::show(&operator.rooms, report_id).await,
+            Self::CloseReport { report_id } => reports::close(&operator.rooms, report_id).await,
             // Whoever has the database open has brought its tables up to its own version.
             Self::Migrate {} => Ok(format!(
                 "the tables are those of version {}\n",

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use actix_web::web;
 use greenroom_account::{
     AccountDataService, AccountDataSettings, FanOutSettings, IgnoreLists, ProfileFanOut,
-    ProfileService, ProfileSettings, TagService,
+    ProfileService, ProfileSettings, TagService, UserDirectory,
 };
 use greenroom_api::{ApiSettings, RateLimits};
 use greenroom_auth::{AuthService, AuthSettings, RegistrationMode, Sessions};
@@ -109,6 +109,7 @@ fn rooms(
         relations: database.shared(),
         members: database.shared(),
         directory: database.shared(),
+        reports: database.shared(),
         spaces: database.shared(),
         profiles: database.shared(),
         accounts: database.shared(),
@@ -207,6 +208,7 @@ pub(crate) struct Parts {
     pub(crate) push: PushService,
     receipts: web::Data<ReceiptService>,
     profiles: web::Data<ProfileService>,
+    directory: web::Data<UserDirectory>,
     account_data: web::Data<AccountDataService>,
     tags: web::Data<TagService>,
 }
@@ -283,6 +285,7 @@ impl Parts {
                 database.shared(),
                 Arc::clone(&clock),
             )),
+            directory: web::Data::new(UserDirectory::new(database.shared(), database.shared())),
             profiles: web::Data::new(ProfileService::new(
                 database.shared(),
                 ProfileSettings::default(),
@@ -335,6 +338,7 @@ impl Parts {
             presence: web::Data::from(Arc::clone(&self.presence)),
             receipts: self.receipts.clone(),
             profiles: self.profiles.clone(),
+            directory: self.directory.clone(),
             account_data: self.account_data.clone(),
             tags: self.tags.clone(),
             push: web::Data::new(self.push.clone()),
@@ -355,6 +359,7 @@ pub(crate) struct AppData {
     presence: web::Data<PresenceTracker>,
     receipts: web::Data<ReceiptService>,
     profiles: web::Data<ProfileService>,
+    directory: web::Data<UserDirectory>,
     account_data: web::Data<AccountDataService>,
     tags: web::Data<TagService>,
     push: web::Data<PushService>,
@@ -373,6 +378,7 @@ impl AppData {
             .app_data(self.presence)
             .app_data(self.receipts)
             .app_data(self.profiles)
+            .app_data(self.directory)
             .app_data(self.account_data)
             .app_data(self.tags)
             .app_data(self.push);

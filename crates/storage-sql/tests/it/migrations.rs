@@ -102,6 +102,13 @@ fn both_trees_have_the_same_migrations() {
     let (sqlite, postgres) = (names("sqlite"), names("postgres"));
     assert!(!sqlite.is_empty());
     assert_eq!(sqlite, postgres);
+    // Of two with one number only one would run.
+    let mut numbers: Vec<&str> = sqlite
+        .iter()
+        .filter_map(|name| name.split('_').next())
+        .collect();
+    numbers.dedup();
+    assert_eq!(numbers.len(), sqlite.len(), "{sqlite:?}");
     for name in sqlite {
         for engine in ["sqlite", "postgres"] {
             for file in ["up.sql", "down.sql"] {

@@ -227,6 +227,7 @@ async fn the_questions_of_sync_go_by_an_index() {
         db.membership(id, alice)
     );
     uses!(db, "SEARCH", db.share_room(alice, bob));
+    uses!(db, "SEARCH", db.mutual_rooms(alice, bob));
     uses!(db, "SEARCH", db.joined_any(alice, std::slice::from_ref(id)));
     uses!(db, "SEARCH", db.member_counts(id));
     uses!(
@@ -409,6 +410,71 @@ async fn the_questions_of_relations_go_by_an_index() {
     }
     let index = "indirect_relations USING INDEX indirect_relations_by_position (position=?)";
     assert_uses(&db.place, "redaction", index);
+    db.close().await;
+}
+
+#[tokio::test]
+async fn the_user_directory_goes_by_its_words() {
+    use greenroom_storage::UserDirectoryStore as _;
+
+    let db = TestDb::at(watched());
+    let alice = register(&db, "alice").await;
+    let (mut room, _) = room_with_members(&db, &["alice", "sam0"]).await;
+    let rules = json!({"join_rule": "public"});
+    room.set(&db, &alice, "m.room.join_rules", rules).await;
+    for number in 0..600 {
+        register(&db, &format!("sam{number}")).await;
+    }
+    plans(&db.place);
+    // Little of what was found may be seen, so that every question is asked.
+    db.find_users(&alice, "sam s", 10).await.unwrap();
+    let found = plans(&db.place);
+    let plan = |part: &str| {
+        let (sql, steps) = found.iter().find(|(sql, _)| sql.contains(part)).unwrap();
+        (sql, steps.join("; "))
+    };
+    let words = "directory_words USING COVERING INDEX directory_words_by_word (word>? AND word<?)";
+    let also = "USING PRIMARY KEY (user_id=? AND word>? AND word<?)";
+    for (part, wanted) in [
+        ("ORDER BY `directory_words`", vec![words, also]),
+        (
+            "`user_id` IN",
+            vec!["memberships_by_user (user_id=? AND membership=?)"],
+        ),
+        (
+            "`memberships` INNER JOIN `memberships`",
+            vec!["memberships_by_user (user_id=? AND membership=?)", also],
+        ),
+        (
+            "`rooms`.`room_id` FROM `rooms` WHERE ((`rooms`.`room_id` > ?)",
+            vec!["rooms USING INDEX rooms_open (room_id>?)"],
+        ),
+        (
+            "(`memberships`.`room_id` IN",
+            vec!["memberships USING PRIMARY KEY (room_id=?)", also],
+        ),
+    ] {
+        let (sql, steps) = plan(part);
+        for index in wanted {
+            assert!(steps.contains(index), "{index}: {sql}: {steps}");
+        }
+        assert!(!steps.contains("SCAN"), "{sql}: {steps}");
+    }
+    db.close().await;
+}
+
+#[tokio::test]
+async fn open_reports_go_by_their_index() {
+    use greenroom_storage::ReportStore as _;
+
+    let db = TestDb::at(watched());
+    plans(&db.place);
+    db.reports(true, 10).await.unwrap();
+    let found = plans(&db.place);
+    // In the order of the index, which holds nothing else.
+    assert_eq!(found[0].1, ["SCAN reports USING INDEX reports_open"]);
+    uses!(db, "INTEGER PRIMARY KEY (rowid=?)", db.report(1));
+    uses!(db, "INTEGER PRIMARY KEY (rowid=?)", db.close_report(1, 1));
     db.close().await;
 }
 

@@ -12,9 +12,12 @@ const VERSIONS: [&str; 11] = [
 ];
 
 /// What is served beyond these versions, by the names under which clients look for it.
-const FEATURES: [&str; 1] = [
+const FEATURES: [&str; 3] = [
     // Room summaries, of v1.15.
     "org.matrix.msc3266",
+    // Mutual rooms, of v1.19: under the path of before, and under the one of today.
+    "uk.half-shot.msc2666.query_mutual_rooms",
+    "uk.half-shot.msc2666.query_mutual_rooms.stable",
 ];
 
 pub(super) async fn handle(_: Ruma<Request>) -> Result<Ruma<Response>, ApiError> {

@@ -30,6 +30,7 @@ mod kick_user;
 mod knock_room;
 mod leave_room;
 mod limit;
+mod mutual_rooms;
 mod redact_event;
 mod send_event;
 mod send_state_event;
@@ -168,6 +169,16 @@ fn discovery(routes: &mut Routes) {
         "/_matrix/client/v1/room_summary/{room_id_or_alias}",
     ];
     endpoint_at::<spec::room::get_summary::v1::Request, _, _>(routes, &paths, get_summary::handle);
+    // Before v1.19 the answer had no count; nobody minds that there is one.
+    let paths = [
+        "/_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms",
+        "/_matrix/client/v1/mutual_rooms",
+    ];
+    endpoint_at::<spec::membership::get_mutual_rooms::v1::Request, _, _>(
+        routes,
+        &paths,
+        mutual_rooms::handle,
+    );
     endpoint::<spec::space::get_hierarchy::v1::Request, _, _>(routes, get_hierarchy::handle);
 }
 

@@ -1,0 +1,26 @@
+//! `POST /_matrix/client/v3/rooms/{roomId}/report`
+
+use actix_web::web;
+use greenroom_rooms::Rooms;
+use ruma::{OwnedRoomId, api::client::room::report_room::v3};
+use serde::Deserialize;
+
+use crate::{ApiError, Author, JsonBody, Limited, Path, Ruma};
+
+#[derive(Deserialize)]
+pub(super) struct Body {
+    reason: String,
+}
+
+pub(super) async fn handle(
+    author: Author,
+    Path((room_id,)): Path<(OwnedRoomId,)>,
+    JsonBody(Body { reason }): JsonBody<Body>,
+    rooms: web::Data<Rooms>,
+) -> Result<Ruma<v3::Response>, ApiError> {
+    let requester = author.counted(Limited::Report)?;
+    rooms
+        .report_room(room_id, &requester.user_id, reason)
+        .await?;
+    Ok(Ruma(v3::Response::new()))
+}

@@ -1,0 +1,2 @@
+DROP INDEX rooms_open;
+DROP TABLE directory_words;
