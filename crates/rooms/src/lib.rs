@@ -29,6 +29,7 @@ pub use history::{Context, EventView, MessagesPage, PageQuery, Reader};
 pub use members::MembersQuery;
 pub use membership::{Asked, Invite, JoinTarget, Moderation};
 pub use mutual::MutualRooms;
+pub use relations::{RelationsPage, RelationsQuery, ThreadsList, ThreadsRequest};
 pub use send::NewEvent;
 pub use service::{Parts, Rooms, RoomsSettings};
 pub use upgrade::UpgradeRoom;

@@ -107,6 +107,9 @@ pub trait RelationStore: Send + Sync {
         reader: RelationReader,
     ) -> Result<HashMap<OwnedEventId, Aggregations>, StorageError>;
 
+    /// The IDs of those of these events that something is summed up with, whoever may see it.
+    async fn summed(&self, targets: Vec<Target>) -> Result<HashSet<OwnedEventId>, StorageError>;
+
     /// The events that relate to an event, in the order of the direction.
     async fn relating_events(&self, query: RelatingQuery)
     -> Result<Vec<StoredEvent>, StorageError>;

@@ -10,7 +10,7 @@ use greenroom_events::Format;
 use greenroom_model::{Clock, StreamPosition, SyncToken, TokenSigner};
 use greenroom_storage::{
     AccountDataStore, DirectoryStore, FilterStore, MemberStore, ProfileStore, ReceiptStore,
-    StateStore, TimelineStore,
+    RelationStore, StateStore, TimelineStore,
 };
 use greenroom_stream::{
     BuiltinAccountData, ChangeObserver, ChangeStream, IgnoreSource, IgnoredUsers, PresenceSource,
@@ -52,6 +52,8 @@ pub struct Parts {
     pub members: Arc<dyn MemberStore>,
     /// Events in order.
     pub timeline: Arc<dyn TimelineStore>,
+    /// What relates to events.
+    pub relations: Arc<dyn RelationStore>,
     /// State, now and then.
     pub state: Arc<dyn StateStore>,
     /// Account data.

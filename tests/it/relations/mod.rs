@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use crate::rooms::{in_room, shared_room, text};
 
 mod bundles;
+mod in_sync;
+mod listing;
 mod sending;
+mod threads;
 
 /// The content of a message that relates to another event.
 pub(crate) fn relating(rel_type: &str, target: &str) -> Value {
@@ -31,7 +34,7 @@ pub(crate) async fn say(client: &Client, room: &str, content: Value) -> String {
 }
 
 async fn post(client: &Client, room: &str, event_type: &str, content: Value) -> String {
-    let path = in_room(room, &format!("send/{event_type}"));
+    let path = in_room(room, &format!("send/{}", encode(event_type)));
     let sent = client.post(&path, content).await.expect_ok();
     sent["event_id"].as_str().unwrap().to_owned()
 }

@@ -59,7 +59,65 @@ impl Cell<'_> {
             }
             assert_eq!(ids(&chunk), all, "{}: messages {dir}", self.name);
             self.no_hidden_past(&chunk, "messages");
+            for event in &chunk {
+                let thread = &event["unsigned"]["m.relations"]["m.thread"];
+                let replies = self.replies(id(event));
+                let latest = replies.last().map_or(Value::Null, |last| json!(last));
+                let count = thread["count"].as_u64().unwrap_or(0);
+                assert_eq!(count, replies.len() as u64, "{}: {event}", self.name);
+                assert_eq!(thread["latest_event"]["event_id"], latest, "{}", self.name);
+            }
         }
+    }
+
+    /// The IDs of the replies to an event that the reader sees, oldest first.
+    fn replies(&self, event_id: &str) -> Vec<&str> {
+        let replies = self.room.replies(event_id).into_iter();
+        replies
+            .filter(|at| self.reader.sees(*at))
+            .map(|at| id(&self.room.events[at]))
+            .collect()
+    }
+
+    /// What relates to each event, and the threads.
+    async fn relations(&self) {
+        let client = self.client.over("v1");
+        let mut threads = Vec::new();
+        for (at, event) in self.room.events.iter().enumerate() {
+            if self.room.replies(id(event)).is_empty() {
+                continue;
+            }
+            let path = format!("relations/{}?dir=f&limit=1000", encode(id(event)));
+            let answer = client.get(&in_room(&self.room.id, &path)).await;
+            let (replies, name) = (self.replies(id(event)), &self.name);
+            if !self.reader.sees(at) {
+                assert_eq!(answer.status, 404, "{name}: {}", answer.describe());
+                answer.expect_error(404, "M_NOT_FOUND");
+                continue;
+            }
+            assert_eq!(answer.status, 200, "{name}: {}", answer.describe());
+            let chunk = answer.body["chunk"].as_array().unwrap();
+            assert_eq!(ids(chunk), replies, "{name}: relations of {event}");
+            if let Some(last) = replies.last() {
+                threads.push((self.room.position(last), id(event)));
+            }
+        }
+        threads.sort_unstable();
+        let path = in_room(&self.room.id, "threads?limit=100");
+        let answer = client.get(&path).await;
+        if self.reader.state_upto().is_none() {
+            assert_eq!(answer.status, 403, "{}", self.name);
+            answer.expect_error(403, "M_FORBIDDEN");
+            return;
+        }
+        let found = answer.expect_ok();
+        let right: Vec<&str> = threads.iter().rev().map(|(_, opening)| *opening).collect();
+        assert_eq!(
+            ids(found["chunk"].as_array().unwrap()),
+            right,
+            "{}: threads",
+            self.name
+        );
     }
 
     /// What an event replaced is shown only to those who may see that too.
@@ -403,6 +461,7 @@ async fn b27_a28_each_reader_sees_what_the_rules_give_them_everywhere() {
             cell.receipts(&initial["rooms"]["join"][&room.id], "sync");
             cell.receipts(&later["rooms"]["join"][&room.id], "sync since");
             cell.pages().await;
+            cell.relations().await;
             cell.by_time().await;
             cell.state().await;
             cell.initial_sync().await;

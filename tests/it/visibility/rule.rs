@@ -76,6 +76,15 @@ impl Room {
         found.unwrap_or_else(|| panic!("{event_id} is no event of the room"))
     }
 
+    /// Where the replies to an event stand.
+    pub(super) fn replies(&self, event_id: &str) -> Vec<usize> {
+        let relates = |event: &Value| event["content"]["m.relates_to"]["event_id"] == event_id;
+        let all = self.events.iter().enumerate();
+        all.filter(|(_, event)| relates(event))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
     pub(super) fn read_by<'a>(&'a self, user_id: &'a str, forgotten: bool) -> Reader<'a> {
         Reader {
             room: self,

@@ -6,7 +6,7 @@ use greenroom_tests::{Client, encode};
 use serde_json::{Value, json};
 
 use super::rule::Room;
-use crate::rooms::{in_room, timeline};
+use crate::rooms::{in_room, text, timeline};
 
 /// For each way through a room: what the person does, or has done to them, at each stage.
 pub(super) const COURSES: &[(&str, [&str; 4])] = &[
@@ -44,18 +44,19 @@ pub(super) async fn played(owner: &Client, people: &[Client], first: &str, secon
         ]}))
         .await;
     let stages = COURSES[0].1.len();
-    let mut sent = 0;
+    let mut openings: Vec<String> = Vec::new();
     for stage in 0..=stages {
         if let Some(at) = stage.checked_sub(1) {
             let steps = COURSES.iter().zip(people);
             join_all(steps.map(|((_, course), person)| step(owner, &id, person, course[at]))).await;
         }
-        speak(owner, &id, sent).await;
+        openings.push(speak(owner, &id, 2 * stage, None).await);
         let next = if stage % 2 == 0 { second } else { first };
         let event_type = "m.room.history_visibility";
         owner.send_state(&id, event_type, "", rule(next)).await;
-        speak(owner, &id, sent + 1).await;
-        sent += 2;
+        // A reply to what was said a stage before.
+        let opening = &openings[stage.saturating_sub(1)];
+        speak(owner, &id, 2 * stage + 1, Some(opening)).await;
     }
     let events = timeline(owner, &id).await;
     // In a thread of its own each event has its receipt.
@@ -69,11 +70,17 @@ pub(super) async fn played(owner: &Client, people: &[Client], first: &str, secon
     Room { id, events }
 }
 
-async fn speak(owner: &Client, room: &str, n: usize) {
-    owner.send_text(room, &format!("say {n}"), "words").await;
+async fn speak(owner: &Client, room: &str, n: usize, opening: Option<&str>) -> String {
+    let mut content = text("words");
+    if let Some(opening) = opening {
+        content["m.relates_to"] = json!({ "rel_type": "m.thread", "event_id": opening });
+    }
+    let txn = format!("say {n}");
+    let sent = owner.send(room, "m.room.message", &txn, content).await;
     owner
         .send_state(room, "org.example.note", "", json!({ "n": n }))
         .await;
+    sent
 }
 
 async fn step(owner: &Client, room: &str, person: &Client, what: &str) {

@@ -17,11 +17,14 @@ use ruma::{
 };
 use serde_json::value::RawValue;
 
-pub(crate) use self::access::Access;
+pub(crate) use self::{
+    access::Access,
+    page::{Source, Wanted},
+};
 use crate::{RoomError, Rooms};
 
 /// The most events in one answer, whatever a client asks for.
-const MAX_LIMIT: u64 = 1000;
+pub(crate) const MAX_LIMIT: u64 = 1000;
 
 /// Who reads.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use greenroom_events::EventFilter;
 use greenroom_model::{StoredEvent, StreamPosition};
-use greenroom_storage::Direction;
+use greenroom_storage::{Direction, RelatingQuery};
 use ruma::RoomId;
 
 use super::Access;
@@ -36,9 +36,60 @@ pub(crate) struct Read {
     pub(crate) next: Option<StreamPosition>,
 }
 
+/// Which of a room's events are read along.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'a> {
+    /// All of them.
+    Room,
+    /// Those that relate to one of them. The bounds and the limit in it do not matter.
+    Relating(&'a RelatingQuery),
+}
+
 impl Rooms {
     pub(crate) async fn read_page(
         &self,
+        room_id: &RoomId,
+        access: &Access,
+        wanted: Wanted,
+        filter: &EventFilter,
+    ) -> Result<Read, RoomError> {
+        self.read_page_of(Source::Room, room_id, access, wanted, filter)
+            .await
+    }
+
+    /// Events after `after` and not after `upto`.
+    async fn events_of(
+        &self,
+        source: Source<'_>,
+        room_id: &RoomId,
+        (after, upto): (StreamPosition, StreamPosition),
+        direction: Direction,
+        limit: u64,
+    ) -> Result<Vec<StoredEvent>, RoomError> {
+        Ok(match source {
+            Source::Room => {
+                let timeline = &self.parts().timeline;
+                timeline
+                    .events_between(room_id, after, upto, direction, limit)
+                    .await?
+            }
+            Source::Relating(query) => {
+                let query = RelatingQuery {
+                    after,
+                    upto,
+                    direction,
+                    limit,
+                    ..query.clone()
+                };
+                self.parts().relations.relating_events(query).await?
+            }
+        })
+    }
+
+    /// [`Self::read_page`] of some of the room's events.
+    pub(crate) async fn read_page_of(
+        &self,
+        source: Source<'_>,
         room_id: &RoomId,
         access: &Access,
         wanted: Wanted,
@@ -78,9 +129,7 @@ impl Rooms {
                     (missing + 1).max(BATCH)
                 };
                 let rows = self
-                    .parts()
-                    .timeline
-                    .events_between(room_id, after, upto, direction, batch)
+                    .events_of(source, room_id, (after, upto), direction, batch)
                     .await?;
                 let exhausted = (rows.len() as u64) < batch;
                 for event in rows {

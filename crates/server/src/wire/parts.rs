@@ -244,6 +244,7 @@ impl Parts {
         let sync = SyncService::start(greenroom_sync::Parts {
             members: database.shared(),
             timeline: database.shared(),
+            relations: database.shared(),
             state: database.shared(),
             account_data: database.shared(),
             builtin_account_data: Arc::new(PushRulesForAll),

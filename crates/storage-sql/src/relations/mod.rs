@@ -49,6 +49,10 @@ impl RelationStore for Db {
             .await
     }
 
+    async fn summed(&self, targets: Vec<Target>) -> Result<HashSet<OwnedEventId>, StorageError> {
+        self.read(move |conn| summary::known(conn, targets)).await
+    }
+
     async fn relating_events(
         &self,
         query: RelatingQuery,

@@ -1,6 +1,6 @@
 //! What is summed up of the relations to events, for one reader.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::{
     ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
@@ -44,6 +44,27 @@ pub(super) fn of(
         .collect();
     summed.extend(sum(conn, &latest, reader)?);
     Ok(summed)
+}
+
+/// The IDs of those of the events that have a row of `aggregations`.
+pub(super) fn known(
+    conn: &mut AnyConnection,
+    targets: Vec<Target>,
+) -> Result<HashSet<OwnedEventId>, StorageError> {
+    let mut keys: HashMap<Vec<u8>, OwnedEventId> = targets
+        .into_iter()
+        .map(|target| (target.key().as_bytes().to_vec(), target.event_id))
+        .collect();
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    for some in keys.keys().collect::<Vec<_>>().chunks(MAX_IN) {
+        let rows: Vec<Vec<u8>> = aggregations::table
+            .filter(aggregations::target.eq_any(some.iter().map(|key| key.as_slice())))
+            .select(aggregations::target)
+            .load(conn)
+            .map_err(StorageError::from_diesel)?;
+        found.extend(rows);
+    }
+    Ok(found.iter().filter_map(|key| keys.remove(key)).collect())
 }
 
 /// A reply in a thread as the target of others.

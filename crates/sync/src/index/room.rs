@@ -4,15 +4,15 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering},
     },
 };
 
-use greenroom_events::{ClientEvent, EventError};
+use greenroom_events::{ClientEvent, EventError, relations::relation_of};
 use greenroom_model::{StoredEvent, StreamPosition};
 use greenroom_stream::RecentEvents;
 use parking_lot::Mutex;
-use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
+use ruma::{EventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 
 use super::User;
 
@@ -26,14 +26,47 @@ const TAIL_BYTES: usize = 64 * 1024;
 pub(crate) struct TailEvent {
     pub(crate) event: Arc<StoredEvent>,
     prepared: OnceLock<ClientEvent>,
+    summed: AtomicU8,
 }
+
+/// Whether something that relates to an event is summed up with it: not asked yet.
+const UNKNOWN: u8 = 0;
+/// Nothing is.
+const NOTHING: u8 = 1;
+/// Something is, or was.
+const SOMETHING: u8 = 2;
 
 impl TailEvent {
     pub(crate) fn new(event: Arc<StoredEvent>) -> Self {
         Self {
             event,
             prepared: OnceLock::new(),
+            summed: AtomicU8::new(UNKNOWN),
         }
+    }
+
+    /// An event that was just committed: nothing can relate to it yet.
+    fn new_in_room(event: Arc<StoredEvent>) -> Self {
+        Self {
+            summed: AtomicU8::new(NOTHING),
+            ..Self::new(event)
+        }
+    }
+
+    /// Whether something that relates to it may be summed up with it; `None` if nobody has asked
+    /// the database yet.
+    pub(crate) fn is_summed(&self) -> Option<bool> {
+        match self.summed.load(Ordering::Acquire) {
+            UNKNOWN => None,
+            state => Some(state == SOMETHING),
+        }
+    }
+
+    /// Notes what the database said, unless an event has come since that says otherwise.
+    pub(crate) fn note_summed(&self, is_summed: bool) {
+        let state = if is_summed { SOMETHING } else { NOTHING };
+        let (set, get) = (Ordering::AcqRel, Ordering::Acquire);
+        let _known = self.summed.compare_exchange(UNKNOWN, state, set, get);
     }
 
     /// The event as all clients see it.
@@ -55,12 +88,24 @@ struct Tail {
 }
 
 impl Tail {
+    fn find(&self, event_id: &EventId) -> Option<&TailEvent> {
+        let mut events = self.events.iter();
+        let found = events.find(|tail| tail.event.event_id == event_id);
+        found.map(|tail| &**tail)
+    }
+
     /// Takes in the next event of the room.
     fn push(&mut self, event: Arc<StoredEvent>) {
         self.complete_after
             .get_or_insert_with(|| event.position.before());
         self.bytes += event.json.len();
-        self.events.push_back(Arc::new(TailEvent::new(event)));
+        if let Some(relation) = relation_of(&event)
+            && let Some(target) = self.find(&relation.target)
+        {
+            target.summed.store(SOMETHING, Ordering::Release);
+        }
+        self.events
+            .push_back(Arc::new(TailEvent::new_in_room(event)));
         while self.events.len() > TAIL_EVENTS || self.bytes > TAIL_BYTES {
             let Some(oldest) = self.events.pop_front() else {
                 break;
@@ -157,7 +202,10 @@ impl Room {
             .iter()
             .position(|known| known.event.position == event.position);
         if let Some(place) = found.and_then(|index| tail.events.get_mut(index)) {
-            *place = Arc::new(TailEvent::new(Arc::clone(event)));
+            let replaced = TailEvent::new(Arc::clone(event));
+            let summed = place.summed.load(Ordering::Acquire);
+            replaced.summed.store(summed, Ordering::Release);
+            *place = Arc::new(replaced);
         }
     }
 

@@ -1,6 +1,7 @@
 //! One reading of everything that is new, section by section.
 
 mod account_data;
+mod bundles;
 mod ephemeral;
 mod invited;
 mod joined;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use greenroom_events::{
     EventFields, EventFilter, Format, Viewer, VisibilityHistory,
+    relations::Bundles,
     view::{Related, related_ids},
 };
 use greenroom_model::{PageToken, StoredEvent, StreamPosition};
@@ -137,8 +138,13 @@ impl Reading<'_> {
             position: timeline.start,
         };
         let tokens = &self.service.parts.tokens;
+        // What relates to the events of a whole timeline is in it too.
+        let events = match timeline.limited {
+            true => self.render_bundled(&timeline.events, history).await?,
+            false => self.render_tail(&timeline.events, history).await?,
+        };
         Ok(Batch {
-            events: self.render_tail(&timeline.events, history).await?,
+            events,
             limited: timeline.limited,
             prev_batch: Some(tokens.page(&self.user.user_id, room_id, token)),
         })
@@ -150,8 +156,21 @@ impl Reading<'_> {
         events: &[Arc<TailEvent>],
         history: &VisibilityHistory,
     ) -> Result<Vec<Box<RawValue>>, SyncError> {
+        self.render_tail_with(events, history, None).await
+    }
+
+    /// [`Self::render_tail`] with what relates to the events.
+    pub(super) async fn render_tail_with(
+        &self,
+        events: &[Arc<TailEvent>],
+        history: &VisibilityHistory,
+        bundles: Option<&Bundles>,
+    ) -> Result<Vec<Box<RawValue>>, SyncError> {
         let related = self.related(events.iter().map(|tail| &*tail.event)).await?;
-        let viewer = self.viewer(history, self.filter.fields.as_ref());
+        let viewer = Viewer {
+            bundles,
+            ..self.viewer(history, self.filter.fields.as_ref())
+        };
         let mut rendered = Vec::with_capacity(events.len());
         for tail in events {
             rendered.push(viewer.view_prepared(&tail.event, tail.prepared()?, &related)?);

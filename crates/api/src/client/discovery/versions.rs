@@ -4,20 +4,23 @@ use ruma::api::client::discovery::get_supported_versions::{Request, Response};
 
 use crate::{ApiError, Ruma};
 
-/// What clients may count on. Not later than 1.3: from 1.4 on they fetch threads from endpoints
-/// that are not there yet, and leave the messages in them out of the timeline.
+/// What clients may count on. Not later than 1.3: what later versions ask for is not all there yet.
 const VERSIONS: [&str; 11] = [
     "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2",
     "v1.3",
 ];
 
 /// What is served beyond these versions, by the names under which clients look for it.
-const FEATURES: [&str; 3] = [
+const FEATURES: [&str; 6] = [
     // Room summaries, of v1.15.
     "org.matrix.msc3266",
     // Mutual rooms, of v1.19: under the path of before, and under the one of today.
     "uk.half-shot.msc2666.query_mutual_rooms",
     "uk.half-shot.msc2666.query_mutual_rooms.stable",
+    // Threads, their list, and the direction of pages of relations, of v1.4.
+    "org.matrix.msc3440.stable",
+    "org.matrix.msc3856.stable",
+    "org.matrix.msc3715.stable",
 ];
 
 pub(super) async fn handle(_: Ruma<Request>) -> Result<Ruma<Response>, ApiError> {

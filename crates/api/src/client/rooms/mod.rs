@@ -18,10 +18,12 @@ mod get_event_anywhere;
 mod get_hierarchy;
 mod get_member_events;
 mod get_message_events;
+mod get_relations;
 mod get_room_event;
 mod get_state_event;
 mod get_state_events;
 mod get_summary;
+mod get_threads;
 mod invite_user;
 mod join_room;
 mod joined_members;
@@ -50,6 +52,7 @@ pub(super) fn list(routes: &mut Routes) {
     membership(routes);
     state(routes);
     history(routes);
+    relations(routes);
     discovery(routes);
 }
 
@@ -138,6 +141,24 @@ fn state(routes: &mut Routes) {
     endpoint::<get_member_events::v3::Request, _, _>(routes, self::get_member_events::handle);
     endpoint::<joined_members_of::v3::Request, _, _>(routes, joined_members::handle);
     endpoint::<joined_rooms_of::v3::Request, _, _>(routes, joined_rooms::handle);
+}
+
+/// Events that relate to others.
+fn relations(routes: &mut Routes) {
+    use spec::relations::{
+        get_relating_events, get_relating_events_with_rel_type,
+        get_relating_events_with_rel_type_and_event_type,
+    };
+    endpoint::<get_relating_events::v1::Request, _, _>(routes, get_relations::of_any_type);
+    endpoint::<get_relating_events_with_rel_type::v1::Request, _, _>(
+        routes,
+        get_relations::of_rel_type,
+    );
+    endpoint::<get_relating_events_with_rel_type_and_event_type::v1::Request, _, _>(
+        routes,
+        get_relations::of_event_type,
+    );
+    endpoint::<spec::threads::get_threads::v1::Request, _, _>(routes, get_threads::handle);
 }
 
 fn history(routes: &mut Routes) {
