@@ -1,12 +1,15 @@
 //! Stores in memory and an observer that takes notes, for the tests of this crate.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use greenroom_model::{StateKey, StoredEvent, StreamPosition};
 use greenroom_storage::{
-    Direction, Member, MemberCounts, MemberStore, Receipt, ReceiptStore, RoomMembership,
-    RoomSummary, StateStore, StorageError, TimelineStore,
+    Direction, Member, MemberCounts, MemberStore, PresenceStore, Receipt, ReceiptStore,
+    RoomMembership, RoomSummary, StateStore, StorageError, TimelineStore,
 };
 use greenroom_stream::{Change, ChangeObserver, ChangeStream, EphemeralChange};
 use parking_lot::Mutex;
@@ -301,6 +304,41 @@ impl StateStore for MemoryState {
         _user_id: &UserId,
     ) -> Result<(Vec<StoredEvent>, Vec<StoredEvent>)> {
         Ok((self.0.lock().clone(), Vec::new()))
+    }
+}
+
+/// Who is kept as online.
+#[derive(Default)]
+pub(crate) struct MemoryOnline {
+    users: Mutex<BTreeSet<OwnedUserId>>,
+    written: Notify,
+}
+
+impl MemoryOnline {
+    /// Waits until these are.
+    pub(crate) async fn until(&self, expected: &[&UserId]) {
+        while !self.users.lock().iter().eq(expected.iter().copied()) {
+            self.written.notified().await;
+        }
+    }
+}
+
+#[async_trait]
+impl PresenceStore for MemoryOnline {
+    async fn set_online(&self, changes: Vec<(OwnedUserId, bool)>) -> Result<()> {
+        let mut users = self.users.lock();
+        for (user_id, online) in changes {
+            match online {
+                true => users.insert(user_id),
+                false => users.remove(&user_id),
+            };
+        }
+        self.written.notify_one();
+        Ok(())
+    }
+
+    async fn online_users(&self) -> Result<Vec<OwnedUserId>> {
+        Ok(self.users.lock().iter().cloned().collect())
     }
 }
 

@@ -14,6 +14,7 @@ mod event_times;
 mod filters;
 mod members;
 mod migrate;
+mod presence;
 mod profiles;
 mod pushers;
 mod readers;

@@ -196,6 +196,12 @@ table! {
 }
 
 table! {
+    online_users (user_id) {
+        user_id -> Text,
+    }
+}
+
+table! {
     relations (position) {
         position -> BigInt,
         target -> Binary,

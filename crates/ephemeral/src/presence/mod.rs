@@ -4,6 +4,7 @@
 //! kept per user in [`user::User`], from which their presence follows at any time; this module
 //! decides when a difference is announced.
 
+mod kept;
 mod user;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
 };
 
 use greenroom_model::Clock;
-use greenroom_storage::MemberStore;
+use greenroom_storage::{MemberStore, PresenceStore};
 use greenroom_stream::{
     Change, ChangeKind, ChangeObserver, ChangeStream, EphemeralChange, PresenceSource,
     PresenceStatus, SyncPresence,
@@ -24,7 +25,10 @@ use parking_lot::Mutex;
 use ruma::{OwnedUserId, UserId, presence::PresenceState};
 use tokio::sync::{Notify, watch};
 
-use self::user::{Presence, Shown, User};
+use self::{
+    kept::Kept,
+    user::{Presence, Shown, User},
+};
 use crate::{
     EphemeralError, PresenceReach, PresenceSettings,
     timer::{self, Timed},
@@ -39,6 +43,7 @@ const TICK_MS: u64 = 100;
 /// active. It holds one small entry for every local user who was seen since the process started.
 pub struct PresenceTracker {
     members: Arc<dyn MemberStore>,
+    kept: Kept,
     stream: ChangeStream,
     clock: Arc<dyn Clock>,
     settings: PresenceSettings,
@@ -69,6 +74,19 @@ struct Tracked {
     unannounced: bool,
     counter: u64,
     due_ms: Option<u64>,
+    /// Until when the process before this one is believed that they are online, if they were.
+    believed_until_ms: Option<u64>,
+}
+
+impl Tracked {
+    /// What others see, but for those of whom it is not decided yet whether they come back.
+    fn seen(&self, now_ms: u64, settings: &PresenceSettings) -> Option<Shown> {
+        let shown = self.user.shown(now_ms, settings);
+        let believed = self
+            .believed_until_ms
+            .is_some_and(|until_ms| now_ms < until_ms);
+        (shown != Shown::OFFLINE || !believed).then_some(shown)
+    }
 }
 
 impl Default for Tracked {
@@ -80,6 +98,7 @@ impl Default for Tracked {
             unannounced: false,
             counter: 0,
             due_ms: None,
+            believed_until_ms: None,
         }
     }
 }
@@ -92,17 +111,19 @@ struct Outcome {
 }
 
 impl PresenceTracker {
-    /// A tracker that has seen nobody yet. `members` says who may see whom; `stream` is told of
-    /// changes.
+    /// A tracker that has seen nobody yet. `members` says who may see whom; `kept` outlives the
+    /// process; `stream` is told of changes.
     #[must_use]
     pub fn new(
         members: Arc<dyn MemberStore>,
+        kept: Arc<dyn PresenceStore>,
         stream: ChangeStream,
         clock: Arc<dyn Clock>,
         settings: PresenceSettings,
     ) -> Self {
         Self {
             members,
+            kept: Kept::new(kept),
             stream,
             clock,
             settings,
@@ -183,10 +204,35 @@ impl PresenceTracker {
         }
     }
 
-    /// Lets users grow idle and go offline as time passes, until `shutdown` turns true or its
-    /// sender is gone.
-    pub async fn run(&self, shutdown: watch::Receiver<bool>) {
-        timer::run(self, &*self.clock, &self.sooner, shutdown).await;
+    /// Lets users grow idle and go offline as time passes, and keeps who is online, until
+    /// `shutdown` turns true or its sender is gone.
+    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
+        if !self.enabled() {
+            return;
+        }
+        self.believe(self.kept.online().await);
+        let timer = timer::run(self, &*self.clock, &self.sooner, shutdown.clone());
+        tokio::select! {
+            () = timer => {}
+            () = self.kept.run() => {}
+            _ = shutdown.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    /// These were online when the process before this one ended. They have as long to come back as
+    /// between two syncs; then others are told that they are offline.
+    fn believe(&self, online: Vec<OwnedUserId>) {
+        let now_ms = self.clock.now_ms();
+        let until_ms = now_ms.saturating_add(self.settings.offline_after_ms);
+        let mut users = self.users.lock();
+        for user_id in online {
+            let tracked = users.by_id.entry(user_id.clone()).or_default();
+            if tracked.counter == 0 && tracked.announced == Shown::OFFLINE {
+                tracked.announced = Shown::ONLINE;
+                tracked.believed_until_ms = Some(until_ms);
+                self.look(&mut users, &user_id, now_ms);
+            }
+        }
     }
 
     /// Changes what is known of a user, and announces what others see of it. Who is not known is
@@ -218,9 +264,15 @@ impl PresenceTracker {
         let Some(tracked) = users.by_id.get_mut(user_id) else {
             return;
         };
-        let shown = tracked.user.shown(now_ms, &self.settings);
+        let Some(shown) = tracked.seen(now_ms, &self.settings) else {
+            return;
+        };
         if shown == tracked.announced && !tracked.unannounced {
             return;
+        }
+        let online = |shown: Shown| shown.presence != Presence::Offline;
+        if online(shown) != online(tracked.announced) {
+            self.kept.note(user_id, online(shown));
         }
         let counter = self.counter.load(Ordering::Relaxed) + 1;
         tracked.counter = counter;
@@ -242,10 +294,13 @@ impl PresenceTracker {
         let Some(tracked) = by_id.get_mut(user_id) else {
             return Outcome::default();
         };
-        let shown = tracked.user.shown(now_ms, &self.settings);
+        let shown = tracked.seen(now_ms, &self.settings);
         let mut next_ms = tracked.user.next_change_ms(now_ms, &self.settings);
         let mut announce = false;
-        if shown != tracked.announced || tracked.unannounced {
+        if shown.is_none() {
+            let until_ms = tracked.believed_until_ms;
+            next_ms = next_ms.into_iter().chain(until_ms).min();
+        } else if shown != Some(tracked.announced) || tracked.unannounced {
             let interval_ms = self.settings.announce_interval_ms;
             let again_ms = tracked
                 .announced_ms
@@ -316,11 +371,12 @@ impl PresenceSource for PresenceTracker {
     fn presence(&self, user_id: &UserId) -> Option<PresenceStatus> {
         let now_ms = self.clock.now_ms();
         let users = self.users.lock();
-        let Tracked { user, counter, .. } = users.by_id.get(user_id)?;
+        let tracked = users.by_id.get(user_id)?;
         let Shown {
             presence,
             currently_active,
-        } = user.shown(now_ms, &self.settings);
+        } = tracked.seen(now_ms, &self.settings)?;
+        let Tracked { user, counter, .. } = tracked;
         Some(PresenceStatus {
             counter: *counter,
             presence: presence.into(),

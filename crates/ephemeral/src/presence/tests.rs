@@ -7,12 +7,13 @@ use ruma::presence::PresenceState::{Offline, Online, Unavailable};
 use serde_json::json;
 
 use super::*;
-use crate::testing::{MemoryMembers, Recorder, alice, bob, event, room};
+use crate::testing::{MemoryMembers, MemoryOnline, Recorder, alice, bob, event, room};
 
 struct Setup {
     recorder: Arc<Recorder>,
     clock: TestClock,
     tracker: Arc<PresenceTracker>,
+    kept: Arc<MemoryOnline>,
 }
 
 fn setup() -> Setup {
@@ -22,8 +23,10 @@ fn setup() -> Setup {
 fn setup_with(settings: PresenceSettings) -> Setup {
     let clock = TestClock::at(100_000);
     let (recorder, stream) = Recorder::stream();
+    let kept = Arc::<MemoryOnline>::default();
     let tracker = PresenceTracker::new(
         MemoryMembers::in_one_room(),
+        Arc::clone(&kept) as _,
         stream,
         Arc::new(clock.clone()),
         settings,
@@ -32,6 +35,7 @@ fn setup_with(settings: PresenceSettings) -> Setup {
         recorder,
         clock,
         tracker: Arc::new(tracker),
+        kept,
     }
 }
 
@@ -263,6 +267,7 @@ fn a_counter_is_shown_once_the_observers_know_what_it_counts() {
     stream.observe(vec![Arc::clone(&asker) as Arc<dyn ChangeObserver>]);
     let tracker = Arc::new(PresenceTracker::new(
         MemoryMembers::in_one_room(),
+        Arc::<MemoryOnline>::default(),
         stream,
         Arc::new(TestClock::at(100_000)),
         PresenceSettings::default(),
@@ -364,4 +369,40 @@ fn switched_off_nothing_is_tracked() {
     setup.sends();
     assert_eq!(setup.tracker.presence(alice()), None);
     assert!(setup.announced().is_empty());
+}
+
+#[test]
+fn who_was_online_before_a_restart_and_does_not_return_is_told_offline() {
+    let setup = setup();
+    setup
+        .tracker
+        .believe(vec![alice().to_owned(), bob().to_owned()]);
+    assert_eq!(setup.tracker.presence(alice()), None, "not decided yet");
+    setup.pass(29_000);
+    let announced = || setup.recorder.take().len();
+    assert_eq!(announced(), 0);
+    setup.tracker.synced(bob(), Online);
+    assert_eq!(setup.tracker.presence(bob()).unwrap().presence, Online);
+    assert_eq!(announced(), 1, "bob is back");
+    setup.pass(1_000);
+    assert_eq!(setup.presence(), Offline);
+    assert_eq!(announced(), 1, "alice is not");
+    setup.pass(20_000);
+    assert_eq!(announced(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_online_is_kept_for_the_process_after_this_one() {
+    let setup = setup();
+    let (stop, shutdown) = watch::channel(false);
+    let running = Arc::clone(&setup.tracker);
+    let running = tokio::spawn(async move { running.run(shutdown).await });
+    setup.syncs(Online, 10);
+    setup.kept.until(&[alice()]).await;
+    // Idle or active makes no difference.
+    setup.sends();
+    setup.pass(40_000);
+    setup.kept.until(&[]).await;
+    stop.send(true).unwrap();
+    running.await.unwrap();
 }

@@ -12,6 +12,11 @@ pub(super) struct Shown {
 }
 
 impl Shown {
+    pub(super) const ONLINE: Self = Self {
+        presence: Presence::Online,
+        currently_active: false,
+    };
+
     pub(super) const OFFLINE: Self = Self {
         presence: Presence::Offline,
         currently_active: false,

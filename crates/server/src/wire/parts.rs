@@ -164,6 +164,7 @@ fn typing(database: &Db, clock: &Arc<dyn Clock>) -> Arc<TypingTracker> {
 fn presence(config: &Config, database: &Db, clock: &Arc<dyn Clock>) -> Arc<PresenceTracker> {
     Arc::new(PresenceTracker::new(
         database.shared(),
+        database.shared(),
         database.stream().clone(),
         Arc::clone(clock),
         PresenceSettings {

@@ -20,6 +20,7 @@ mod group_commit;
 mod members;
 mod migrations;
 mod postgres_outage;
+mod presence;
 mod profiles;
 mod pushers;
 mod query_plans;

@@ -13,9 +13,9 @@ use diesel::{
 use greenroom_model::StreamPosition;
 use greenroom_storage::{
     AccountDataStore, AccountStore, DeviceStore, Direction, DirectoryStore, EventTimeStore,
-    FilterStore, MemberStore, ProfileStore, PublicRoomsQuery, Pusher, PusherId, PusherProgress,
-    PusherStore, Receipt, ReceiptStore, RoomStore, StateStore, TimelineStore, UiaStore,
-    UnreadStore, UpgradeStore,
+    FilterStore, MemberStore, PresenceStore, ProfileStore, PublicRoomsQuery, Pusher, PusherId,
+    PusherProgress, PusherStore, Receipt, ReceiptStore, RoomStore, StateStore, TimelineStore,
+    UiaStore, UnreadStore, UpgradeStore,
 };
 use ruma::{events::room::member::MembershipState, room_alias_id};
 use serde_json::{json, value::to_raw_value};
@@ -668,4 +668,22 @@ async fn the_writes_of_pushers_go_by_an_index() {
     db.delete_pusher(&id, None).await.unwrap();
     db.delete_device(&alice, "A".into()).await.unwrap();
     assert_uses(&db.place, "pushers", "pushers_by_user (user_id=?)");
+}
+
+#[tokio::test]
+async fn who_was_online_is_read_whole_and_written_by_an_index() {
+    let db = TestDb::at(watched());
+    let changes = vec![(user("alice"), true), (user("bob"), false)];
+    db.set_online(changes).await.unwrap();
+    db.online_users().await.unwrap();
+    let of_presence = |sql: &str| sql.contains("online_users");
+    let mut plans = plans(&db.place);
+    plans.retain(|(sql, _)| of_presence(sql));
+    assert!(!plans.is_empty());
+    for (sql, steps) in plans {
+        // Asked once, at the start, and all of them are wanted.
+        let whole = sql.starts_with("SELECT");
+        let scans = steps.iter().any(|step| step.contains("SCAN"));
+        assert_eq!(scans, whole, "{sql}: {steps:#?}");
+    }
 }
