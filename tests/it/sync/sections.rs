@@ -193,7 +193,8 @@ async fn presence_is_of_those_one_shares_a_room_with() {
     super::does(&bob, &room, "leave").await;
     set(&bob, "gone").await;
     let answer = alice.sync(&since(&next(&nothing))).await;
-    assert_eq!(of(&answer), Vec::<String>::new(), "{answer}");
+    // What the others set before may be told late, as one with what follows.
+    assert!(!of(&answer).contains(&bob.user_id), "{answer}");
 }
 
 #[tokio::test]
