@@ -20,6 +20,7 @@ mod membership;
 mod own_data;
 mod privacy;
 mod push;
+mod pushers;
 mod races;
 mod relations;
 mod reports;

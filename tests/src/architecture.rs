@@ -20,7 +20,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("auth", SUBSYSTEM),
     ("account", SUBSYSTEM),
     ("ephemeral", SUBSYSTEM),
-    ("push", SUBSYSTEM),
+    // Its pushers send to gateways.
+    (
+        "push",
+        &["model", "stream", "events", "storage", "outbound"],
+    ),
     ("rooms", SUBSYSTEM),
     ("sync", SUBSYSTEM),
     // Its writer announces what it has committed.
@@ -48,6 +52,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "stream",
             "events",
             "storage",
+            "outbound",
             "auth",
             "account",
             "ephemeral",

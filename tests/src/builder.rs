@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::TestServer;
 use crate::database::PostgresDatabase;
+use crate::{PushGateway, TestServer};
+
+/// The file of trusted certificates, in the server's working directory.
+const AUTHORITIES: &str = "authorities.pem";
 
 /// Configures a [`TestServer`] before it starts.
 #[derive(Debug)]
@@ -16,6 +19,7 @@ pub struct ServerBuilder {
     config: Option<toml::Table>,
     data_dir: Option<PathBuf>,
     prelude: Option<String>,
+    authorities: Option<String>,
 }
 
 impl Default for ServerBuilder {
@@ -35,6 +39,7 @@ impl Default for ServerBuilder {
             config: None,
             data_dir: None,
             prelude: None,
+            authorities: None,
         }
     }
 }
@@ -80,6 +85,18 @@ impl ServerBuilder {
     pub fn data_dir(mut self, data_dir: &Path) -> Self {
         self.data_dir = Some(data_dir.to_owned());
         self
+    }
+
+    /// Lets the server reach this gateway: it listens on this machine with a certificate of its own.
+    pub fn gateway(self, gateway: &PushGateway) -> Self {
+        self.trust(gateway)
+            .env("GREENROOM_OUTBOUND_ALLOW", "127.0.0.1")
+    }
+
+    /// Trusts a gateway's certificate, and does not let the server reach it.
+    pub fn trust(mut self, gateway: &PushGateway) -> Self {
+        self.authorities = Some(gateway.certificate().to_owned());
+        self.env("GREENROOM_OUTBOUND_CERTIFICATES", AUTHORITIES)
     }
 
     /// Runs this in the shell that becomes the server: what it ignores and limits, the server does.
@@ -138,6 +155,9 @@ impl ServerBuilder {
         if let Some(config) = &self.config {
             std::fs::write(home.join("greenroom.toml"), config.to_string())
                 .expect("the test's own directory");
+        }
+        if let Some(authorities) = &self.authorities {
+            std::fs::write(home.join(AUTHORITIES), authorities).expect("the test's own directory");
         }
     }
 

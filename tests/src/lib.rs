@@ -33,6 +33,7 @@ mod client;
 #[cfg(test)]
 mod coverage;
 mod database;
+mod gateway;
 mod janitor;
 mod process;
 mod server;
@@ -43,6 +44,7 @@ mod wire;
 pub use answer::Answer;
 pub use builder::ServerBuilder;
 pub use client::{Client, encode};
+pub use gateway::PushGateway;
 pub use server::{PASSWORD, SharedServer, TestServer, greenroom, shared_server};
 pub use wire::{WireResponse, WireStream};
 

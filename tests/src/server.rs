@@ -16,10 +16,13 @@ use crate::client::Address;
 use crate::database::PostgresDatabase;
 use crate::janitor::Janitor;
 use crate::process::{Log, ServerProcess};
-use crate::{Client, ServerBuilder};
+use crate::{Client, DEADLINE, ServerBuilder};
 
 /// The password of every account that [`TestServer::register`] makes.
 pub const PASSWORD: &str = "correct horse battery staple";
+
+/// How often the log is looked at for a line that is waited for.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// The binary under test: `GREENROOM_BIN`, or the one cargo built beside this test.
 ///
@@ -207,6 +210,23 @@ impl TestServer {
     /// The lines of the log so far, of all runs.
     pub fn log(&self) -> Vec<String> {
         self.log.lines()
+    }
+
+    /// Waits until a line of the log has all of this in it, and gives the line.
+    pub async fn logged(&self, parts: &[&str]) -> String {
+        let found = async {
+            loop {
+                let lines = self.log();
+                let mut lines = lines.into_iter();
+                if let Some(line) = lines.find(|line| parts.iter().all(|part| line.contains(part)))
+                {
+                    return line;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let found = tokio::time::timeout(DEADLINE, found).await;
+        found.unwrap_or_else(|_| panic!("the log never said {parts:?}"))
     }
 
     /// A client without an account.

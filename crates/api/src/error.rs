@@ -10,7 +10,7 @@ use greenroom_account::AccountError;
 use greenroom_auth::{AuthError, PasswordProblem, UiaChallenge};
 use greenroom_ephemeral::EphemeralError;
 use greenroom_events::EventError;
-use greenroom_push::PushError;
+use greenroom_push::{PushError, PusherError};
 use greenroom_rooms::RoomError;
 use greenroom_storage::StorageError;
 use greenroom_sync::SyncError;
@@ -396,6 +396,19 @@ impl From<PushError> for ApiError {
             PushError::Event(_) => Self::internal(&error),
             PushError::Unanswered(cause) => StorageError::Unavailable(cause.0).into(),
             PushError::Storage(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<PusherError> for ApiError {
+    fn from(error: PusherError) -> Self {
+        match error {
+            PusherError::Missing(_) => Self::missing_param(sentence(&error)),
+            PusherError::Invalid(_) | PusherError::Kind => Self::invalid_param(sentence(&error)),
+            // Not M_LIMIT_EXCEEDED: waiting does not help.
+            PusherError::TooMany => Self::bad_request("M_UNKNOWN", sentence(&error)),
+            PusherError::LoggedOut => unknown_token("Unknown access token.", false),
+            PusherError::Storage(cause) => cause.into(),
         }
     }
 }

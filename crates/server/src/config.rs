@@ -1,6 +1,7 @@
 //! The configuration: read from four layers, checked as a whole, and handed to the parts as typed settings.
 
 mod layers;
+mod outbound;
 mod rate_limits;
 mod reader;
 mod report;
@@ -18,6 +19,7 @@ use self::{layers::Layers, reader::Reader};
 pub(crate) use self::settings::Setting;
 pub(crate) use self::{
     layers::Sources,
+    outbound::Outbound,
     values::{DatabaseUrl, LogFormat, Presence, Registration},
 };
 
@@ -63,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) trusted_proxies: Vec<Network>,
     /// `presence`: who sees whether users are online. Default on.
     pub(crate) presence: Presence,
+    /// `[outbound]`.
+    pub(crate) outbound: Outbound,
     /// `[limits]`.
     pub(crate) limits: Limits,
     /// `shutdown_timeout_seconds`: how long requests may go on after a signal to stop. Default 4.
@@ -216,6 +220,7 @@ fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Config {
         metrics_listen: read_metrics_listen(reader),
         trusted_proxies: read_trusted_proxies(reader),
         presence: reader.parse("presence", Presence::On),
+        outbound: outbound::read(reader),
         limits: Limits {
             // Not below what one event may need.
             request_body_bytes: usize_of(reader.number(

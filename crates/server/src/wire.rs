@@ -4,6 +4,7 @@ mod duties;
 mod health;
 mod hooks;
 mod keys;
+mod outbound;
 mod parts;
 
 use std::{io, path::Path, sync::Arc, time::Duration};
@@ -45,6 +46,9 @@ pub(crate) enum ServeError {
         database: String,
         cause: StorageError,
     },
+    /// What is needed for requests to the outside.
+    #[error("{0}")]
+    Outbound(String),
     #[error(transparent)]
     Auth(#[from] greenroom_auth::AuthError),
     #[error(transparent)]
@@ -112,6 +116,7 @@ pub(crate) async fn serve(config: Config) -> Result<Stopped, ServeError> {
         tracing::info!(%address, "metrics are served at /metrics");
     }
     duties::begin(&parts, &metrics, &shutdown);
+    let pushers = outbound::serve_pushers(&parts.pushers, &shutdown);
     let control = take_commands(&data_dir, &parts, &shutdown);
     announce(&config, &bound.http, &bound.https);
     let stopped = serve_until_stopped(server, signals, &shutdown).await?;
@@ -119,6 +124,7 @@ pub(crate) async fn serve(config: Config) -> Result<Stopped, ServeError> {
         // Longer than a command takes, unless it waits for what has stopped; late ones find the database closed.
         let _late = actix_rt::time::timeout(COMMANDS_PATIENCE, control).await;
     }
+    outbound::stop_pushers(pushers).await;
     parts.push.stop().await;
     database.close().await;
     tracing::info!("stopped");

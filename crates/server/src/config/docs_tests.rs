@@ -5,7 +5,13 @@ use std::{collections::BTreeMap, fs, path::Path};
 use super::*;
 
 /// Settings whose value in the example is no default: it is the machine's, or there is none.
-const NO_DEFAULT: &[&str] = &["workers", "public_base_url", "tls.certificate", "tls.key"];
+const NO_DEFAULT: &[&str] = &[
+    "workers",
+    "public_base_url",
+    "tls.certificate",
+    "tls.key",
+    "outbound.certificates",
+];
 
 fn read(name: &str) -> String {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
@@ -45,7 +51,7 @@ fn the_example_has_every_setting_with_its_default() {
     // Files must be there.
     let pem = folder.path().join("file.pem");
     fs::write(&pem, "").unwrap();
-    let example = ["certificate.pem", "key.pem"]
+    let example = ["certificate.pem", "key.pem", "authorities.pem"]
         .iter()
         .fold(example, |example, name| {
             example.replace(

@@ -35,7 +35,11 @@ impl Loaded {
             "metrics_listen" => config
                 .metrics_listen
                 .map_or_else(|| "off".to_owned(), |address| address.to_string()),
-            "trusted_proxies" => self.given_list(key),
+            "trusted_proxies" | "outbound.allow" => self.given_list(key),
+            "outbound.certificates" => match &config.outbound.certificates {
+                Some(path) => path.display().to_string(),
+                None => "none".to_owned(),
+            },
             "presence" => config.presence.to_string(),
             "example_app" => on_off(config.example_app),
             "shutdown_timeout_seconds" => config.shutdown_timeout.as_secs().to_string(),

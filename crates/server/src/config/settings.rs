@@ -56,6 +56,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     flag("presence", "PRESENCE"),
     flag("example_app", "EXAMPLE_APP"),
     flag("shutdown_timeout_seconds", "SHUTDOWN_TIMEOUT_SECONDS"),
+    file("outbound.allow", "OUTBOUND_ALLOW"),
+    file("outbound.certificates", "OUTBOUND_CERTIFICATES"),
     file("limits.request_body_bytes", "LIMITS_REQUEST_BODY_BYTES"),
     file(
         "limits.parked_syncs_per_device",

@@ -337,6 +337,33 @@ fn proxies_are_addresses_and_networks() {
 }
 
 #[test]
+fn networks_that_may_be_reached_are_addresses_and_networks() {
+    let loaded = load(
+        Some("[outbound]\nallow = [\"10.0.0.0/8\", \"::1\"]"),
+        &[],
+        &[],
+    );
+    assert_eq!(loaded.config.outbound.allow.len(), 2);
+    assert!(
+        loaded
+            .to_string()
+            .contains("outbound.allow = 10.0.0.0/8, ::1  (file ")
+    );
+    let wrong = [
+        ("GREENROOM_OUTBOUND_ALLOW", "10.0.0.0/33,gateway"),
+        ("GREENROOM_OUTBOUND_CERTIFICATES", "/absent/a.pem"),
+    ];
+    let problems = problems(None, &wrong, &[]);
+    for expected in [
+        "`10.0.0.0/33` is not an IP address or a range like 10.0.0.0/8",
+        "`gateway` is not an IP address",
+        "`outbound.certificates` (environment variable GREENROOM_OUTBOUND_CERTIFICATES): there is no file /absent/a.pem",
+    ] {
+        assert!(problems.contains(expected), "{expected} in\n{problems}");
+    }
+}
+
+#[test]
 fn no_secret_is_shown() {
     let loaded = load(
         None,

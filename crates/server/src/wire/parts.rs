@@ -14,7 +14,7 @@ use greenroom_ephemeral::{
 };
 use greenroom_events::{EventSigner, RoomVersion};
 use greenroom_model::{Clock, SystemClock, TokenSigner};
-use greenroom_push::PushService;
+use greenroom_push::{PushService, Pushers};
 use greenroom_rooms::{Rooms, RoomsSettings};
 use greenroom_storage::StorageError;
 use greenroom_storage_sql::{DatabaseUrl, Db, DbOptions};
@@ -24,7 +24,7 @@ use greenroom_sync::{SyncService, SyncSettings};
 use super::{
     ServeError,
     hooks::{MemberEvents, PushRulesForAll},
-    keys,
+    keys, outbound,
 };
 use crate::{
     admin::Operator,
@@ -197,6 +197,16 @@ fn push(
     })
 }
 
+fn receipts(database: &Db, clock: &Arc<dyn Clock>) -> ReceiptService {
+    ReceiptService::new(
+        database.shared(),
+        database.shared(),
+        database.shared(),
+        database.shared(),
+        Arc::clone(clock),
+    )
+}
+
 /// Every part of a running server.
 pub(crate) struct Parts {
     clock: Arc<dyn Clock>,
@@ -207,6 +217,7 @@ pub(crate) struct Parts {
     pub(crate) presence: Arc<PresenceTracker>,
     pub(crate) fan_out: Arc<ProfileFanOut>,
     pub(crate) push: PushService,
+    pub(crate) pushers: Arc<Pushers>,
     receipts: web::Data<ReceiptService>,
     profiles: web::Data<ProfileService>,
     directory: web::Data<UserDirectory>,
@@ -219,7 +230,8 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// If there is no signing key and none can be made.
+    /// If there is no signing key and none can be made, or the certificates for requests to the
+    /// outside cannot be used.
     pub(crate) fn start(
         config: &Config,
         data_dir: &DataDir,
@@ -242,6 +254,7 @@ impl Parts {
             config.workers,
         );
         let push = push(database, &ignored, &tokens, &clock);
+        let pushers = outbound::pushers(config, database, &push, &ignored, &clock)?;
         let sync = SyncService::start(greenroom_sync::Parts {
             members: database.shared(),
             timeline: database.shared(),
@@ -267,12 +280,12 @@ impl Parts {
             },
         });
         let fan_out = fan_out(database, &rooms);
-        let sessions: Arc<Sessions> = auth.sessions();
         stream.observe(vec![
             // A token that was revoked is dead before anybody is told that it is.
-            sessions as _,
+            auth.sessions() as _,
             ignored as _,
             push.observer(),
+            pushers.observer(),
             sync.observer(),
             Arc::clone(&typing) as _,
             Arc::clone(&presence) as _,
@@ -280,13 +293,7 @@ impl Parts {
         ]);
         let settings = AccountDataSettings::default();
         Ok(Self {
-            receipts: web::Data::new(ReceiptService::new(
-                database.shared(),
-                database.shared(),
-                database.shared(),
-                database.shared(),
-                Arc::clone(&clock),
-            )),
+            receipts: web::Data::new(receipts(database, &clock)),
             directory: web::Data::new(UserDirectory::new(database.shared(), database.shared())),
             profiles: web::Data::new(ProfileService::new(
                 database.shared(),
@@ -306,6 +313,7 @@ impl Parts {
             presence,
             fan_out,
             push,
+            pushers,
         })
     }
 
@@ -344,6 +352,7 @@ impl Parts {
             account_data: self.account_data.clone(),
             tags: self.tags.clone(),
             push: web::Data::new(self.push.clone()),
+            pushers: web::Data::from(Arc::clone(&self.pushers)),
         }
     }
 }
@@ -365,6 +374,7 @@ pub(crate) struct AppData {
     account_data: web::Data<AccountDataService>,
     tags: web::Data<TagService>,
     push: web::Data<PushService>,
+    pushers: web::Data<Pushers>,
 }
 
 impl AppData {
@@ -383,6 +393,7 @@ impl AppData {
             .app_data(self.directory)
             .app_data(self.account_data)
             .app_data(self.tags)
-            .app_data(self.push);
+            .app_data(self.push)
+            .app_data(self.pushers);
     }
 }

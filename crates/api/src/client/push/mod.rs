@@ -1,4 +1,4 @@
-//! [Push rules](https://spec.matrix.org/v1.19/client-server-api/#push-rules-api), and what they have said.
+//! [Push notifications](https://spec.matrix.org/v1.19/client-server-api/#push-notifications): rules, and pushers.
 
 use greenroom_push::{PushError, PushService};
 use ruma::{
@@ -9,16 +9,20 @@ use ruma::{
 use crate::{ApiError, Requester, Routes, endpoint};
 
 mod delete_pushrule;
+mod get_pushers;
 mod get_pushrule;
 mod get_pushrule_actions;
 mod get_pushrule_enabled;
 mod get_pushrules_all;
 mod get_pushrules_global_scope;
+mod set_pusher;
 mod set_pushrule;
 mod set_pushrule_actions;
 mod set_pushrule_enabled;
 
 pub(super) fn list(routes: &mut Routes) {
+    endpoint::<spec::push::get_pushers::v3::Request, _, _>(routes, get_pushers::handle);
+    endpoint::<spec::push::set_pusher::v3::Request, _, _>(routes, set_pusher::handle);
     endpoint::<spec::push::get_pushrules_all::v3::Request, _, _>(routes, get_pushrules_all::handle);
     endpoint::<spec::push::get_pushrules_global_scope::v3::Request, _, _>(
         routes,

@@ -1,0 +1,94 @@
+//! What all pushers are served with.
+
+use std::sync::Arc;
+
+use greenroom_model::{Clock, StoredEvent, StreamPosition};
+use greenroom_outbound::Outbound;
+use greenroom_storage::{MemberStore, PusherStore, StateStore, StorageError, TimelineStore};
+use greenroom_stream::{ChangeStream, IgnoreSource, Unanswered, UnreadSource};
+use ruma::RoomId;
+use tokio::sync::Semaphore;
+
+use super::{PusherParts, account::Account, feed::Feed, hosts::Hosts, slot::Notifying};
+use crate::{PushError, PushService};
+
+/// How many pushers read at once what they have missed: others want to read too.
+const CATCHING_UP: usize = 2;
+
+/// Something here did not work; the gateway is not to blame.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Push(#[from] PushError),
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+}
+
+/// What all pushers are served with.
+pub(super) struct Context {
+    pub(super) pushers: Arc<dyn PusherStore>,
+    pub(super) members: Arc<dyn MemberStore>,
+    pub(super) timeline: Arc<dyn TimelineStore>,
+    pub(super) state: Arc<dyn StateStore>,
+    push: PushService,
+    pub(super) unread: Arc<dyn UnreadSource>,
+    pub(super) ignores: Arc<dyn IgnoreSource>,
+    pub(super) outbound: Outbound,
+    pub(super) stream: ChangeStream,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) feed: Arc<Feed>,
+    pub(super) hosts: Hosts,
+    pub(super) catching_up: Semaphore,
+}
+
+impl Context {
+    pub(super) fn new(parts: PusherParts, feed: Arc<Feed>, hosts: Hosts) -> Self {
+        Self {
+            pushers: parts.pushers,
+            members: parts.members,
+            timeline: parts.timeline,
+            state: parts.state,
+            unread: parts.push.unread_source(),
+            push: parts.push,
+            ignores: parts.ignores,
+            outbound: parts.outbound,
+            stream: parts.stream,
+            clock: parts.clock,
+            feed,
+            hosts,
+            catching_up: Semaphore::new(CATCHING_UP),
+        }
+    }
+
+    /// The events in these places of a room's state.
+    pub(super) async fn state_now(
+        &self,
+        room_id: &RoomId,
+        keys: Vec<(String, String)>,
+    ) -> Result<Vec<StoredEvent>, Trouble> {
+        let now = self.stream.position();
+        Ok(self.state.state_entries_at(room_id, now, keys).await?)
+    }
+
+    /// An event with how it notifies a user, if it does.
+    pub(super) async fn judge(
+        &self,
+        account: &Account,
+        event: &Arc<StoredEvent>,
+    ) -> Result<Option<Notifying>, Trouble> {
+        let verdict = self.push.verdict(&account.user_id, event).await?;
+        Ok(verdict
+            .filter(|verdict| verdict.notifies)
+            .map(|verdict| Notifying {
+                event: Arc::clone(event),
+                verdict,
+            }))
+    }
+
+    /// Where the stream stands.
+    pub(super) fn now(&self) -> StreamPosition {
+        self.stream.position()
+    }
+}
