@@ -26,6 +26,7 @@ mod relations;
 mod reports;
 mod rooms;
 mod server;
+mod sliding;
 mod spaces;
 mod sync;
 mod tutorial;

@@ -305,9 +305,10 @@ impl From<StorageError> for ApiError {
 impl From<SyncError> for ApiError {
     fn from(error: SyncError) -> Self {
         match error {
-            SyncError::UnknownToken | SyncError::NoSuchFilter => {
+            SyncError::UnknownToken | SyncError::NoSuchFilter | SyncError::BadRequest(_) => {
                 Self::invalid_param(sentence(&error))
             }
+            SyncError::UnknownPos => Self::bad_request("M_UNKNOWN_POS", sentence(&error)),
             SyncError::BadFilter(_) => Self::bad_json(sentence(&error)),
             // Not M_LIMIT_EXCEEDED: waiting does not help.
             SyncError::TooManyFilters => Self::bad_request(

@@ -14,4 +14,4 @@ pub use position::StreamPosition;
 pub use relation::{
     Aggregations, AnnotationKey, MAX_HOPS, Relation, Target, TargetKey, Thread, rel_type,
 };
-pub use token::{PageToken, SyncToken, TokenError, TokenSigner};
+pub use token::{PageToken, PosToken, SyncToken, TokenError, TokenSigner};

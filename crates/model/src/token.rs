@@ -21,6 +21,7 @@ const MAX_LIST_TOKEN: usize = 400;
 const TYPERS: u64 = 1 << 63;
 const SYNC_PREFIX: &str = "s1";
 const PAGE_PREFIX: &str = "p1";
+const POS_PREFIX: &str = "c1";
 
 /// What a `/sync` answer covered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,18 @@ pub struct SyncToken {
 pub struct PageToken {
     /// Events up to and including this position lie before the token.
     pub position: StreamPosition,
+}
+
+/// A position of a connection of sliding sync: which answer a client has. What it was told with it
+/// is in the memory of the process that gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PosToken {
+    /// Everything committed up to here was looked at for the answer.
+    pub position: StreamPosition,
+    /// The number of the answer. No two of a process have the same.
+    pub answer: u64,
+    /// The process that numbered it.
+    pub boot: u32,
 }
 
 /// Why a token was refused. The client gets 400 `M_INVALID_PARAM`.
@@ -126,8 +139,42 @@ impl TokenSigner {
         )
     }
 
-    /// Reads a boundary in `room`: a pagination token of that room, or a since token, which is a
-    /// boundary in every room.
+    /// A position of a connection of `user`.
+    #[must_use]
+    pub fn pos(&self, user: &UserId, token: PosToken) -> String {
+        let mut payload = [0; 20];
+        let fields = token
+            .position
+            .0
+            .to_be_bytes()
+            .into_iter()
+            .chain(token.answer.to_be_bytes())
+            .chain(token.boot.to_be_bytes());
+        for (to, from) in payload.iter_mut().zip(fields) {
+            *to = from;
+        }
+        self.seal(POS_PREFIX, user.as_str(), "", &payload)
+    }
+
+    /// Reads a position of a connection of `user`.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError::Unknown`] for anything that [`Self::pos`] did not make for this user.
+    pub fn read_pos(&self, user: &UserId, token: &str) -> Result<PosToken, TokenError> {
+        let payload: [u8; 20] = self.open(POS_PREFIX, user.as_str(), "", token)?;
+        let (position, rest) = payload.split_first_chunk().ok_or(TokenError::Unknown)?;
+        let (answer, rest) = rest.split_first_chunk().ok_or(TokenError::Unknown)?;
+        let (boot, _) = rest.split_first_chunk().ok_or(TokenError::Unknown)?;
+        Ok(PosToken {
+            position: StreamPosition(i64::from_be_bytes(*position)),
+            answer: u64::from_be_bytes(*answer),
+            boot: u32::from_be_bytes(*boot),
+        })
+    }
+
+    /// Reads a boundary in `room`: a pagination token of that room, or a since token or a position
+    /// of sliding sync, which are boundaries in every room.
     ///
     /// # Errors
     ///
@@ -141,6 +188,11 @@ impl TokenSigner {
         if token.starts_with(SYNC_PREFIX) {
             return Ok(PageToken {
                 position: self.read_sync(user, token)?.position,
+            });
+        }
+        if token.starts_with(POS_PREFIX) {
+            return Ok(PageToken {
+                position: self.read_pos(user, token)?.position,
             });
         }
         let payload: [u8; 8] = self.open(PAGE_PREFIX, user.as_str(), room.as_str(), token)?;
@@ -294,6 +346,27 @@ mod tests {
             signer().read_page(alice, room, &signer().page(alice, room, page)),
             Ok(page)
         );
+    }
+
+    #[test]
+    fn a_position_reads_back_for_its_user_and_is_a_boundary_in_any_room() {
+        let alice = user_id!("@alice:localhost");
+        let pos = PosToken {
+            position: StreamPosition(42),
+            answer: 9,
+            boot: 77,
+        };
+        let token = signer().pos(alice, pos);
+        assert_eq!(signer().read_pos(alice, &token), Ok(pos));
+        assert!(
+            signer()
+                .read_pos(user_id!("@bob:localhost"), &token)
+                .is_err()
+        );
+        assert!(signer().read_sync(alice, &token).is_err());
+        let page = signer().read_page(alice, room_id!("!any:localhost"), &token);
+        let position = StreamPosition(42);
+        assert_eq!(page, Ok(PageToken { position }));
     }
 
     #[test]

@@ -22,6 +22,36 @@ fn raw(content: Vec<u8>) -> Result<Box<RawValue>, StorageError> {
     RawValue::from_string(text).map_err(|_| damaged("account data"))
 }
 
+pub(crate) type EntryRow = (String, String, Vec<u8>, i64);
+
+type EntryColumns = (
+    account_data::room_id,
+    account_data::data_type,
+    account_data::content,
+    account_data::position,
+);
+
+pub(crate) const ENTRY: EntryColumns = (
+    account_data::room_id,
+    account_data::data_type,
+    account_data::content,
+    account_data::position,
+);
+
+pub(crate) fn entry(row: EntryRow) -> Result<AccountDataEntry, StorageError> {
+    let (room_id, data_type, content, position) = row;
+    let room_id = match room_id.as_str() {
+        "" => None,
+        _ => Some(id(room_id, "room ID")?),
+    };
+    Ok(AccountDataEntry {
+        room_id,
+        data_type: unpack(data_type),
+        content: raw(content)?,
+        position: StreamPosition(position),
+    })
+}
+
 pub(crate) fn read_one(
     conn: &mut AnyConnection,
     user_id: &UserId,
@@ -152,33 +182,15 @@ impl AccountDataStore for Db {
     ) -> Result<Vec<AccountDataEntry>, StorageError> {
         let user_id = user_id.to_owned();
         self.read(move |conn| {
-            let rows: Vec<(String, String, Vec<u8>, i64)> = account_data::table
+            let rows: Vec<EntryRow> = account_data::table
                 .filter(account_data::user_id.eq(user_id.as_str()))
                 .filter(account_data::position.gt(after.0))
                 .filter(account_data::position.le(upto.0))
                 .order(account_data::position.asc())
-                .select((
-                    account_data::room_id,
-                    account_data::data_type,
-                    account_data::content,
-                    account_data::position,
-                ))
+                .select(ENTRY)
                 .load(conn)
                 .map_err(StorageError::from_diesel)?;
-            rows.into_iter()
-                .map(|(room_id, data_type, content, position)| {
-                    let room_id = match room_id.as_str() {
-                        "" => None,
-                        _ => Some(id(room_id, "room ID")?),
-                    };
-                    Ok(AccountDataEntry {
-                        room_id,
-                        data_type: unpack(data_type),
-                        content: raw(content)?,
-                        position: StreamPosition(position),
-                    })
-                })
-                .collect()
+            rows.into_iter().map(entry).collect()
         })
         .await
     }

@@ -21,9 +21,9 @@ use crate::{
 /// How many heroes a summary names.
 const HEROES: usize = 5;
 
-type MembershipRow = (String, String, i64, String, String, bool);
+pub(crate) type MembershipRow = (String, String, i64, String, String, bool);
 
-fn room_membership(row: MembershipRow) -> Result<RoomMembership, StorageError> {
+pub(crate) fn room_membership(row: MembershipRow) -> Result<RoomMembership, StorageError> {
     let (room_id, membership, position, event_id, sender, forgotten) = row;
     Ok(RoomMembership {
         room_id: id(room_id, "room ID")?,
@@ -44,7 +44,7 @@ type Columns = (
     memberships::forgotten,
 );
 
-const COLUMNS: Columns = (
+pub(crate) const COLUMNS: Columns = (
     memberships::room_id,
     memberships::membership,
     memberships::position,

@@ -19,6 +19,38 @@ use crate::{
 
 const PRIVATE: &str = "m.read.private";
 
+pub(crate) type ReceiptRow = (String, String, String, String, i64, i64);
+
+type Columns = (
+    receipts::user_id,
+    receipts::receipt_type,
+    receipts::thread_id,
+    receipts::event_id,
+    receipts::event_position,
+    receipts::ts,
+);
+
+pub(crate) const COLUMNS: Columns = (
+    receipts::user_id,
+    receipts::receipt_type,
+    receipts::thread_id,
+    receipts::event_id,
+    receipts::event_position,
+    receipts::ts,
+);
+
+pub(crate) fn receipt(row: ReceiptRow) -> Result<Receipt, StorageError> {
+    let (user_id, receipt_type, thread_id, event_id, at, ts) = row;
+    Ok(Receipt {
+        user_id: id(user_id, "user ID")?,
+        receipt_type: unpack(receipt_type),
+        thread_id: (!thread_id.is_empty()).then(|| unpack(thread_id)),
+        event_id: id(unpack(event_id), "event ID")?,
+        event_position: StreamPosition(at),
+        ts_ms: ms(ts),
+    })
+}
+
 fn write_receipt(
     tx: &mut WriteTx<'_>,
     room_id: &RoomId,
@@ -111,34 +143,16 @@ impl ReceiptStore for Db {
             let visible = receipts::receipt_type
                 .ne(PRIVATE)
                 .or(receipts::user_id.eq(reader.as_str()));
-            let rows: Vec<(String, String, String, String, i64, i64)> = receipts::table
+            let rows: Vec<ReceiptRow> = receipts::table
                 .filter(receipts::room_id.eq(room_id.as_str()))
                 .filter(receipts::position.gt(after.0))
                 .filter(receipts::position.le(upto.0))
                 .filter(visible)
                 .order(receipts::position.asc())
-                .select((
-                    receipts::user_id,
-                    receipts::receipt_type,
-                    receipts::thread_id,
-                    receipts::event_id,
-                    receipts::event_position,
-                    receipts::ts,
-                ))
+                .select(COLUMNS)
                 .load(conn)
                 .map_err(StorageError::from_diesel)?;
-            rows.into_iter()
-                .map(|(user_id, receipt_type, thread_id, event_id, at, ts)| {
-                    Ok(Receipt {
-                        user_id: id(user_id, "user ID")?,
-                        receipt_type: unpack(receipt_type),
-                        thread_id: (!thread_id.is_empty()).then(|| unpack(thread_id)),
-                        event_id: id(unpack(event_id), "event ID")?,
-                        event_position: StreamPosition(at),
-                        ts_ms: ms(ts),
-                    })
-                })
-                .collect()
+            rows.into_iter().map(receipt).collect()
         })
         .await
     }

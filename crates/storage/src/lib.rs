@@ -19,6 +19,7 @@ mod receipts;
 mod relations;
 mod reports;
 mod rooms;
+mod sliding;
 mod spaces;
 mod state;
 mod timeline;
@@ -44,6 +45,7 @@ pub use relations::{
 };
 pub use reports::{NewReport, Report, ReportStore, Reported};
 pub use rooms::{Append, Appended, Committed, NewRoom, RedactedEvent, RoomHeadRow, RoomStore};
+pub use sliding::SlidingStore;
 pub use spaces::{RoomPreview, SpaceStore};
 pub use state::{StateStore, StateVersion};
 pub use timeline::{Direction, TimelineStore};

@@ -11,6 +11,13 @@ pub enum SyncError {
     /// The since token is not one of this server and user, or lies in the future.
     #[error("unknown since token; start again without one")]
     UnknownToken,
+    /// The position of sliding sync is not one of this server, user, device and connection, or is
+    /// no longer known: the client has to start afresh.
+    #[error("unknown position; start again without one")]
+    UnknownPos,
+    /// Something in a request is too much, or makes no sense: 400 `M_INVALID_PARAM`.
+    #[error("{0}")]
+    BadRequest(String),
     /// There is no stored filter with this ID.
     #[error("there is no such filter")]
     NoSuchFilter,

@@ -12,6 +12,7 @@ mod index;
 mod legacy;
 mod sections;
 mod service;
+mod sliding;
 #[cfg(test)]
 mod testing;
 
@@ -23,3 +24,7 @@ pub use error::SyncError;
 pub use filter::{CompiledFilter, FilterChoice};
 pub use legacy::{EventsAnswer, InitialRoom, InitialSync, MessagesChunk};
 pub use service::{Parts, SyncRequest, SyncService, SyncSettings};
+pub use sliding::{
+    AccountDataAnswer, E2eeAnswer, EventByRoom, ExtensionsAnswer, Hero, ListAnswer, RoomAnswer,
+    SlidingAnswer, SlidingBody, SlidingRequest, ToDeviceAnswer,
+};

@@ -10,7 +10,7 @@ use greenroom_events::Format;
 use greenroom_model::{Clock, StreamPosition, SyncToken, TokenSigner};
 use greenroom_storage::{
     AccountDataStore, DirectoryStore, FilterStore, MemberStore, ProfileStore, ReceiptStore,
-    RelationStore, StateStore, TimelineStore,
+    RelationStore, SlidingStore, StateStore, TimelineStore,
 };
 use greenroom_stream::{
     BuiltinAccountData, ChangeObserver, ChangeStream, IgnoreSource, IgnoredUsers, PresenceSource,
@@ -26,6 +26,7 @@ use crate::{
     hub::{Cue, HubHandle},
     index::{Index, Members, User},
     sections::Read,
+    sliding::Connections,
 };
 
 /// Settings of sync.
@@ -66,6 +67,8 @@ pub struct Parts {
     pub profiles: Arc<dyn ProfileStore>,
     /// Which rooms are published.
     pub directory: Arc<dyn DirectoryStore>,
+    /// What sliding sync asks.
+    pub sliding: Arc<dyn SlidingStore>,
     /// Filters.
     pub filters: Arc<dyn FilterStore>,
     /// Who ignores whom.
@@ -148,6 +151,7 @@ pub(crate) struct Inner {
     pub(crate) parts: Parts,
     pub(crate) index: Arc<Index>,
     pub(crate) filters: Filters,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) hub: HubHandle,
     /// Which process counts typing and presence.
     pub(crate) boot: u32,
@@ -241,12 +245,14 @@ impl SyncService {
             hub.clone(),
         );
         let filters = Filters::new(Arc::clone(&parts.filters));
+        let boot = rand::random::<u32>();
         let inner = Inner {
             parts,
             index: Arc::new(index),
             filters,
+            connections: Arc::new(Connections::new(boot)),
             hub,
-            boot: rand::random::<u32>(),
+            boot,
         };
         Self {
             inner: Arc::new(inner),
@@ -256,14 +262,16 @@ impl SyncService {
     /// What has to hear of every committed change.
     #[must_use]
     pub fn observer(&self) -> Arc<dyn ChangeObserver> {
-        Arc::new(crate::index::IndexObserver::new(Arc::clone(
-            &self.inner.index,
-        )))
+        Arc::new(crate::index::IndexObserver::new(
+            Arc::clone(&self.inner.index),
+            Arc::clone(&self.inner.connections),
+        ))
     }
 
     /// Forgets users who have not synced for a while. Call it every few minutes.
     pub fn sweep(&self) {
         self.inner.index.sweep();
+        self.inner.connections.sweep();
     }
 
     /// Answers a sync, at the latest when its timeout is over.

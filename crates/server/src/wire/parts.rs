@@ -265,6 +265,7 @@ impl Parts {
             receipts: database.shared(),
             profiles: database.shared(),
             directory: database.shared(),
+            sliding: database.shared(),
             filters: database.shared(),
             ignored: Arc::clone(&ignored) as _,
             unread: push.unread_source(),

@@ -14,8 +14,8 @@ use greenroom_model::StreamPosition;
 use greenroom_storage::{
     AccountDataStore, AccountStore, DeviceStore, Direction, DirectoryStore, EventTimeStore,
     FilterStore, MemberStore, PresenceStore, ProfileStore, PublicRoomsQuery, Pusher, PusherId,
-    PusherProgress, PusherStore, Receipt, ReceiptStore, RoomStore, StateStore, TimelineStore,
-    UiaStore, UnreadStore, UpgradeStore,
+    PusherProgress, PusherStore, Receipt, ReceiptStore, RoomStore, SlidingStore, StateStore,
+    TimelineStore, UiaStore, UnreadStore, UpgradeStore,
 };
 use ruma::{events::room::member::MembershipState, room_alias_id};
 use serde_json::{json, value::to_raw_value};
@@ -225,6 +225,31 @@ async fn the_questions_of_sync_go_by_an_index() {
         db,
         "USING PRIMARY KEY (room_id=? AND user_id=?)",
         db.membership(id, alice)
+    );
+    uses!(
+        db,
+        "USING INDEX memberships_by_user (user_id=? AND membership=?)",
+        db.removed_rooms(alice, 10)
+    );
+    uses!(
+        db,
+        "USING PRIMARY KEY (room_id=? AND user_id=?)",
+        db.own_receipts(id, alice)
+    );
+    uses!(
+        db,
+        "USING PRIMARY KEY (user_id=? AND room_id=?)",
+        db.room_account_data(alice, id)
+    );
+    uses!(
+        db,
+        "USING INDEX events_by_room (room_id=?)",
+        db.newest_of_types(id, &["m.room.create"], 10)
+    );
+    uses!(
+        db,
+        "room_state USING PRIMARY KEY (room_id=? AND event_type=? AND state_key=? AND position<?)",
+        db.entries_now(vec![id.clone()], vec![place()])
     );
     uses!(db, "SEARCH", db.share_room(alice, bob));
     uses!(db, "SEARCH", db.mutual_rooms(alice, bob));

@@ -7,7 +7,7 @@ use greenroom_model::StreamPosition;
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, RoomId};
 
-use crate::Summary;
+use crate::{Summary, sliding::Hero};
 
 /// What depends on a room's state alone, as of one edition of it.
 #[derive(Debug, Default)]
@@ -15,6 +15,7 @@ struct Facts {
     edition: u64,
     history: Option<Arc<VisibilityHistory>>,
     summary: Option<Summary>,
+    heroes: Option<Arc<[Hero]>>,
     /// There were no receipts for the user while the newest of the room stood here.
     no_receipts: Option<StreamPosition>,
 }
@@ -32,6 +33,16 @@ impl KnownFacts {
     /// How the room is named and counted for the user.
     pub(crate) fn summary(&self, room_id: &RoomId, edition: u64) -> Option<Summary> {
         self.read(room_id, edition, |facts| facts.summary.clone())
+    }
+
+    /// The members that the room is named after, as they are called in it.
+    pub(crate) fn heroes(&self, room_id: &RoomId, edition: u64) -> Option<Arc<[Hero]>> {
+        self.read(room_id, edition, |facts| facts.heroes.clone())
+    }
+
+    /// Keeps what was read after the room was asked for this edition.
+    pub(crate) fn keep_heroes(&self, room_id: &RoomId, edition: u64, heroes: Arc<[Hero]>) {
+        self.write(room_id, edition, |facts| facts.heroes = Some(heroes));
     }
 
     /// Keeps what was read while the room was in this edition.

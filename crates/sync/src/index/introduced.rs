@@ -37,7 +37,7 @@ impl Member {
 }
 
 /// A set of members, in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Members(Arc<[Member]>);
 
 impl Members {

@@ -34,7 +34,7 @@ use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId, events::room::member::Membe
 pub(crate) use self::{
     introduced::{Member, Members},
     observer::IndexObserver,
-    room::{Room, TailEvent, Whole},
+    room::{BUMP_TYPES, Identity, Room, TailEvent, Whole},
     user::{Standing, User},
 };
 use crate::hub::HubHandle;

@@ -8,20 +8,22 @@ use parking_lot::Mutex;
 use ruma::{OwnedUserId, UserId, events::room::member::MembershipState};
 
 use super::{Index, Standing, User};
-use crate::hub::Wake;
+use crate::{hub::Wake, sliding::Connections};
 
 /// The index as an observer. A task of its own may have to read a user first.
 pub(crate) struct IndexObserver {
     index: Arc<Index>,
+    connections: Arc<Connections>,
     /// Whom the changes concern that are being announced. They are woken when readers can see
     /// the changes, not before.
     due: Mutex<Wake>,
 }
 
 impl IndexObserver {
-    pub(crate) fn new(index: Arc<Index>) -> Self {
+    pub(crate) fn new(index: Arc<Index>, connections: Arc<Connections>) -> Self {
         Self {
             index,
+            connections,
             due: Mutex::default(),
         }
     }
@@ -78,11 +80,11 @@ impl ChangeObserver for IndexObserver {
                         false => wake.room(index, room_id),
                     }
                 }
-                // Left rooms are not held, tokens are not ours, and a new name comes as member
-                // events.
-                ChangeKind::Forgotten { .. }
-                | ChangeKind::SessionsEnded { .. }
-                | ChangeKind::Profile { .. } => {}
+                ChangeKind::SessionsEnded { user_id, device_id } => {
+                    self.connections.forget(user_id, device_id.as_deref());
+                }
+                // Left rooms are not held, and a new name comes as member events.
+                ChangeKind::Forgotten { .. } | ChangeKind::Profile { .. } => {}
             }
         }
     }

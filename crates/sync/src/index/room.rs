@@ -116,6 +116,15 @@ impl Tail {
     }
 }
 
+/// What identifies a room in a list, from its current state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) name: Option<String>,
+    pub(crate) avatar_url: Option<String>,
+    pub(crate) room_type: Option<String>,
+    pub(crate) is_encrypted: bool,
+}
+
 /// The most events of a room's state that are kept in memory.
 const STATE_EVENTS: usize = 64;
 
@@ -143,12 +152,27 @@ fn next_edition() -> u64 {
     LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
+/// Types of events that a room list goes by: what people do in a room, and not what becomes of it.
+pub(crate) const BUMP_TYPES: &[&str] = &[
+    "m.room.create",
+    "m.room.message",
+    "m.room.encrypted",
+    "m.sticker",
+    "m.call.invite",
+    "m.poll.start",
+    "m.beacon_info",
+];
+
 /// A room that somebody listens to.
 #[derive(Debug)]
 pub(crate) struct Room {
     pub(crate) room_id: OwnedRoomId,
     newest_event: AtomicI64,
     newest_receipt: AtomicI64,
+    /// Where the newest event stands that a room list goes by; 0 while that is not known.
+    newest_bump: AtomicI64,
+    /// What identifies the room, as of an edition.
+    identity: Mutex<Option<(u64, Arc<Identity>)>>,
     tail: Mutex<Tail>,
     /// Another one when the state changes, or an event loses its content: what was read before is
     /// old then.
@@ -165,6 +189,8 @@ impl Room {
             room_id: room_id.to_owned(),
             newest_event: AtomicI64::new(0),
             newest_receipt: AtomicI64::new(0),
+            newest_bump: AtomicI64::new(0),
+            identity: Mutex::default(),
             tail: Mutex::default(),
             edition: AtomicU64::new(next_edition()),
             state: Mutex::default(),
@@ -187,6 +213,9 @@ impl Room {
     pub(super) fn push(&self, event: &Arc<StoredEvent>) {
         if event.state_key.is_some() {
             self.new_edition();
+        }
+        if BUMP_TYPES.contains(&&*event.event_type) {
+            self.bump(event.position);
         }
         self.tail.lock().push(Arc::clone(event));
         self.newest_event
@@ -211,6 +240,35 @@ impl Room {
 
     pub(super) fn receipt(&self, position: StreamPosition) {
         self.newest_receipt.fetch_max(position.0, Ordering::AcqRel);
+    }
+
+    /// Where the newest event stands that a room list goes by, if that is known.
+    pub(crate) fn newest_bump(&self) -> Option<StreamPosition> {
+        let position = self.newest_bump.load(Ordering::Acquire);
+        (position > 0).then_some(StreamPosition(position))
+    }
+
+    /// Notes an event that a room list goes by.
+    pub(crate) fn bump(&self, position: StreamPosition) {
+        self.newest_bump.fetch_max(position.0, Ordering::AcqRel);
+    }
+
+    /// What identifies the room, if memory knows it as it is now.
+    pub(crate) fn identity(&self) -> Option<Arc<Identity>> {
+        let identity = self.identity.lock();
+        let (edition, identity) = identity.as_ref()?;
+        (*edition == self.edition()).then(|| Arc::clone(identity))
+    }
+
+    /// What identified the room when that was last read.
+    pub(crate) fn last_identity(&self) -> Option<Arc<Identity>> {
+        let identity = self.identity.lock();
+        identity.as_ref().map(|(_, identity)| Arc::clone(identity))
+    }
+
+    /// Keeps what was read after `edition` was asked for.
+    pub(crate) fn keep_identity(&self, edition: u64, identity: &Arc<Identity>) {
+        *self.identity.lock() = Some((edition, Arc::clone(identity)));
     }
 
     /// Where the room's newest event stands.

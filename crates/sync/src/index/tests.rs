@@ -4,7 +4,10 @@ use ruma::{room_id, user_id};
 use tokio::sync::watch;
 
 use super::*;
-use crate::testing::{Script, event, row};
+use crate::{
+    sliding::Connections,
+    testing::{Script, event, row},
+};
 
 struct Setup {
     index: Arc<Index>,
@@ -26,7 +29,7 @@ fn setup() -> Setup {
     let timeline: Arc<dyn TimelineStore> = Arc::clone(&script) as _;
     let index = Index::new(members, timeline, stream.clone(), hub);
     let index = Arc::new(index);
-    let observer = IndexObserver::new(Arc::clone(&index));
+    let observer = IndexObserver::new(Arc::clone(&index), Arc::new(Connections::new(1)));
     stream.observe(vec![Arc::new(observer) as Arc<dyn ChangeObserver>]);
     Setup {
         index,
@@ -306,7 +309,7 @@ fn a55_what_may_have_missed_a_change_is_read_again() {
         *script.newest.lock() = vec![(room().to_owned(), StreamPosition(9))];
         let old = index.user(bob()).await.unwrap();
         assert!(!old.is_forgotten());
-        IndexObserver::new(Arc::clone(&index)).forget();
+        IndexObserver::new(Arc::clone(&index), Arc::new(Connections::new(1))).forget();
         assert!(old.is_forgotten());
         // The event at 10 was committed and missed.
         *script.newest.lock() = vec![(room().to_owned(), StreamPosition(10))];

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use ruma::{OwnedRoomId, OwnedUserId, UserId, events::room::member::MembershipState};
 
 use super::{Room, facts::KnownFacts, introduced::Introduced};
+use crate::sliding::SlidingUser;
 
 /// What a user is in one room.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub(crate) struct User {
     pub(crate) facts: KnownFacts,
     /// Which members the user's devices have been told of.
     pub(crate) introduced: Introduced,
+    /// What sliding sync keeps with the user.
+    pub(crate) sliding: SlidingUser,
     newest_membership: AtomicI64,
     newest_account_data: AtomicI64,
     /// The numbers of the last changes of presence of those whom this user sees.
@@ -63,6 +66,7 @@ impl User {
             rooms: Mutex::default(),
             facts: KnownFacts::default(),
             introduced: Introduced::default(),
+            sliding: SlidingUser::default(),
             newest_membership: AtomicI64::new(0),
             newest_account_data: AtomicI64::new(0),
             presence: Mutex::default(),

@@ -86,6 +86,29 @@ pub(crate) fn receipt_events(
         .collect()
 }
 
+/// These receipts as one `m.receipt` event, where there is no place for more. If somebody has read
+/// up to the same event in the room as a whole and in a thread, the former says both.
+pub(crate) fn receipt_event(mut receipts: Vec<Receipt>) -> Result<Box<RawValue>, SyncError> {
+    let mut content = ReceiptContent::new();
+    // The last one of a place stays.
+    receipts.sort_by_key(|receipt| receipt.thread_id.is_none());
+    for receipt in receipts {
+        content
+            .entry(receipt.event_id)
+            .or_default()
+            .entry(receipt.receipt_type)
+            .or_default()
+            .insert(
+                receipt.user_id,
+                ReceiptData {
+                    ts: receipt.ts_ms,
+                    thread_id: receipt.thread_id,
+                },
+            );
+    }
+    event("m.receipt", content, None)
+}
+
 impl Reading<'_> {
     /// The receipts of a room after `after` and not after `upto`: not those of users who are
     /// ignored, nor those for events that the reader may not see. They have been joined at least

@@ -116,7 +116,11 @@ impl Reading<'_> {
     }
 
     /// What is unread in a room.
-    async fn unread(&self, room: &Room, joined_since: StreamPosition) -> Result<Unread, SyncError> {
+    pub(crate) async fn unread(
+        &self,
+        room: &Room,
+        joined_since: StreamPosition,
+    ) -> Result<Unread, SyncError> {
         let asked = UnreadQuery {
             user_id: &self.user.user_id,
             room_id: &room.room_id,
@@ -152,7 +156,7 @@ impl Reading<'_> {
 
     /// What the user may see of a stretch of the room. For somebody who was joined all along
     /// that is everything, and nothing need be read.
-    async fn history(
+    pub(crate) async fn history(
         &self,
         room: &Room,
         joined_since: StreamPosition,
@@ -201,7 +205,7 @@ impl Reading<'_> {
     }
 
     /// How to name and count a room.
-    async fn summary(&self, room: &Room) -> Result<Summary, SyncError> {
+    pub(crate) async fn summary(&self, room: &Room) -> Result<Summary, SyncError> {
         let edition = room.edition();
         if let Some(summary) = self.user.facts.summary(&room.room_id, edition) {
             return Ok(summary);

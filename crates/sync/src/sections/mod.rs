@@ -19,7 +19,9 @@ use serde_json::value::RawValue;
 
 pub(crate) use self::{
     account_data::{OfRooms, data_event},
-    ephemeral::{receipt_events, typing_event},
+    ephemeral::{receipt_event, receipt_events, typing_event},
+    state::{newest_state, tails},
+    timeline::Timeline,
 };
 use crate::{
     EventList, SyncAnswer, SyncError,

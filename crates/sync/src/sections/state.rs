@@ -106,7 +106,7 @@ impl Reading<'_> {
 
     /// All of a room's state at a position, or all but its members: from memory, if it has not
     /// changed since somebody else asked.
-    async fn whole_state(
+    pub(crate) async fn whole_state(
         &self,
         room_id: &RoomId,
         room: Option<&Room>,
@@ -274,7 +274,7 @@ fn member_of(tail: &TailEvent) -> Option<&str> {
 }
 
 /// The last state event of each place in a timeline, in order.
-fn newest_state(timeline: &Timeline) -> Vec<Arc<TailEvent>> {
+pub(crate) fn newest_state(timeline: &Timeline) -> Vec<Arc<TailEvent>> {
     let mut newest: BTreeMap<(&str, &str), &Arc<TailEvent>> = BTreeMap::new();
     for tail in &timeline.events {
         if let Some(state_key) = &tail.event.state_key {
@@ -287,7 +287,7 @@ fn newest_state(timeline: &Timeline) -> Vec<Arc<TailEvent>> {
 }
 
 /// Events of the database as those of memory.
-fn tails(events: Vec<StoredEvent>) -> Vec<Arc<TailEvent>> {
+pub(crate) fn tails(events: Vec<StoredEvent>) -> Vec<Arc<TailEvent>> {
     let tail = |event| Arc::new(TailEvent::new(Arc::new(event)));
     events.into_iter().map(tail).collect()
 }

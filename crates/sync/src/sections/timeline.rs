@@ -27,13 +27,14 @@ const MAX_LIMIT: u64 = 100;
 const SCAN_BUDGET: u64 = 2_000;
 
 /// A stretch of a room's timeline, before it is rendered.
-pub(super) struct Timeline {
+#[derive(Clone)]
+pub(crate) struct Timeline {
     /// Oldest first.
-    pub(super) events: Vec<Arc<TailEvent>>,
+    pub(crate) events: Vec<Arc<TailEvent>>,
     /// Whether there is more between the lower bound and the first of them.
-    pub(super) limited: bool,
+    pub(crate) limited: bool,
     /// The boundary before the first of them.
-    pub(super) start: StreamPosition,
+    pub(crate) start: StreamPosition,
 }
 
 impl Reading<'_> {
@@ -48,7 +49,7 @@ impl Reading<'_> {
 
     /// The newest wanted events of a room after `after` and not after `upto` that `history` lets
     /// the user see.
-    pub(super) async fn timeline(
+    pub(crate) async fn timeline(
         &self,
         room_id: &RoomId,
         room: Option<&Room>,
@@ -151,7 +152,7 @@ impl Reading<'_> {
     }
 
     /// Prepared events as the user sees them.
-    pub(super) async fn render_tail(
+    pub(crate) async fn render_tail(
         &self,
         events: &[Arc<TailEvent>],
         history: &VisibilityHistory,

@@ -11,7 +11,7 @@ const VERSIONS: [&str; 11] = [
 ];
 
 /// What is served beyond these versions, by the names under which clients look for it.
-const FEATURES: [&str; 6] = [
+const FEATURES: [&str; 7] = [
     // Room summaries, of v1.15.
     "org.matrix.msc3266",
     // Mutual rooms, of v1.19: under the path of before, and under the one of today.
@@ -21,6 +21,8 @@ const FEATURES: [&str; 6] = [
     "org.matrix.msc3440.stable",
     "org.matrix.msc3856.stable",
     "org.matrix.msc3715.stable",
+    // Sliding sync.
+    "org.matrix.simplified_msc3575",
 ];
 
 pub(super) async fn handle(_: Ruma<Request>) -> Result<Ruma<Response>, ApiError> {

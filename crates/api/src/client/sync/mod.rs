@@ -9,6 +9,7 @@ mod get_filter;
 mod initial_sync;
 mod listen_to_new_events;
 mod room_initial_sync;
+mod sliding_sync;
 mod sync_events;
 
 pub(super) fn list(routes: &mut Routes) {
@@ -20,6 +21,21 @@ pub(super) fn list(routes: &mut Routes) {
         listen_to_new_events::handle,
     );
     old(routes);
+    unstable(routes);
+}
+
+/// Endpoints that are not in the specification yet.
+fn unstable(routes: &mut Routes) {
+    use crate::{Access, custom_endpoint};
+    use actix_web::http::Method;
+
+    custom_endpoint(
+        routes,
+        &Method::POST,
+        Access::Token,
+        &["/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"],
+        sliding_sync::handle,
+    );
 }
 
 /// Endpoints that ruma does not know.

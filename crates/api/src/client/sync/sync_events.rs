@@ -26,7 +26,7 @@ pub(super) struct Params {
 /// Not ruma's type, which takes any word: a typing error would quietly mean 'online'.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum SetPresence {
+pub(super) enum SetPresence {
     Offline,
     #[default]
     Online,
