@@ -2,22 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { acceptInvite, api, assertClean, createRoom, enter, freshName, invite, launch, live, message, openWindow, picture, register, say, sendText, sessionOf, setName, shown, url } from './kit.js';
+import { acceptInvite, api, assertClean, createRoom, enter, freshName, invite, launch, live, message, openWindow, picture, register, say, sendText, sessionOf, setName, shown, twoInARoom, url } from './kit.js';
 
 let browser;
 before(async () => { browser = await launch(); });
 after(() => browser.close());
-
-async function twoInARoom(roomName, { names = [], ...options } = {}) {
-  const [alicePage, bobPage] = [await openWindow(browser), await openWindow(browser)];
-  const alice = await register(alicePage, freshName('alice'));
-  const bob = await register(bobPage, freshName('bob'));
-  for (const [index, displayname] of names.entries()) await setName([alice, bob][index], displayname);
-  const roomId = await createRoom(alicePage, { name: roomName, ...options });
-  await invite(alicePage, bob.userId);
-  await acceptInvite(bobPage, roomName);
-  return { alicePage, bobPage, alice, bob, roomId };
-}
 
 test('two people chat in two windows and one finds everything after a reload', async () => {
   const alicePage = await openWindow(browser);
@@ -93,7 +82,7 @@ test('two people chat in two windows and one finds everything after a reload', a
 });
 
 test('a conversation looks right in light and dark', async () => {
-  const { alicePage, bobPage } = await twoInARoom('Stage crew', { names: ['Alice', 'Bob'], topic: 'Lights, sound, and biscuits' });
+  const { alicePage, bobPage } = await twoInARoom(browser, 'Stage crew', { names: ['Alice', 'Bob'], topic: 'Lights, sound, and biscuits' });
   const lines = [
     [bobPage, 'Are we ready for tonight?'], [alicePage, 'Almost. The spots are up, the smoke machine is not.'],
     [alicePage, 'Half an hour, I would say.'], [bobPage, 'Then I get the biscuits first'], [bobPage, '🍪🍪'],
@@ -173,7 +162,7 @@ test('a public room is found in the directory, and one by its address', async ()
 });
 
 test('a lost answer does not send twice, and a lost network is survived', async () => {
-  const { alicePage, bobPage, roomId, alice } = await twoInARoom('Bad line');
+  const { alicePage, bobPage, roomId, alice } = await twoInARoom(browser, 'Bad line');
   for (const page of [alicePage, bobPage]) page.allow(/ERR_(FAILED|INTERNET_DISCONNECTED|NETWORK_CHANGED|ABORTED)/);
 
   // The server takes the message, its answer never arrives, the page tries again.
@@ -207,7 +196,7 @@ test('a lost answer does not send twice, and a lost network is survived', async 
 });
 
 test('names, topics and messages full of markup stay text', async () => {
-  const { alicePage, bobPage, alice, roomId } = await twoInARoom('Markup');
+  const { alicePage, bobPage, alice, roomId } = await twoInARoom(browser, 'Markup');
   const evil = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>';
   const room = `/rooms/${encodeURIComponent(roomId)}`;
   await setName(alice, evil);

@@ -132,6 +132,18 @@ export const sendText = (session, roomId, txnId, body) => api(session, 'PUT',
 export const setName = (session, displayname) => api(session, 'PUT',
   `/profile/${encodeURIComponent(session.userId)}/displayname`, { displayname });
 
+/** Two people in two windows, who have met in a new room. */
+export async function twoInARoom(browser, roomName, { names = [], ...options } = {}) {
+  const [alicePage, bobPage] = [await openWindow(browser), await openWindow(browser)];
+  const alice = await register(alicePage, freshName('alice'));
+  const bob = await register(bobPage, freshName('bob'));
+  for (const [index, displayname] of names.entries()) await setName([alice, bob][index], displayname);
+  const roomId = await createRoom(alicePage, { name: roomName, ...options });
+  await invite(alicePage, bob.userId);
+  await acceptInvite(bobPage, roomName);
+  return { alicePage, bobPage, alice, bob, roomId };
+}
+
 /** Writes a picture of the window where GREENROOM_SCREENSHOT_DIR asks for it. */
 export async function picture(page, name) {
   const folder = process.env.GREENROOM_SCREENSHOT_DIR;

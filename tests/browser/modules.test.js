@@ -42,9 +42,10 @@ test('a room knows its name, its gaps and what is unread', async () => {
     room.applyJoined({ state: { events: [{ type: 'm.room.name', state_key: '', content: { name: ' Hall\n' } }] } });
     names.push(room.name);
 
-    room.applyJoined({ timeline: { events: [says('$1', '@a:s'), says('$2', '@me:s'), says('$3', '@a:s'), says('$3', '@a:s'), says('$4', '@b:s')], prev_batch: 'p1' } });
-    const unread = [room.unread];
+    room.applyJoined({ timeline: { events: [says('$1', '@a:s'), says('$2', '@me:s'), says('$3', '@a:s'), says('$3', '@a:s'), says('$4', '@b:s')], prev_batch: 'p1' }, unread_notifications: { notification_count: 2, highlight_count: 1 }, unread_thread_notifications: { $0: { notification_count: 3 } } });
+    const unread = [room.unread, room.highlights];
     room.applyJoined({ ephemeral: { events: [{ type: 'm.receipt', content: { $3: { 'm.read': { '@me:s': {}, '@a:s': {} } }, $4: { 'm.read': { '@a:s': {} } } } }] } });
+    room.applyJoined({ unread_notifications: { notification_count: 0, highlight_count: 0 } });
     unread.push(room.unread);
     const seenBy = room.seenBy();
     const grown = room.prepend({ chunk: [says('$0', '@a:s'), says('$1', '@a:s')], end: 'p2' });
@@ -54,7 +55,7 @@ test('a room knows its name, its gaps and what is unread', async () => {
     return { names, unread, seenBy, grown, before, after };
   });
   assert.deepEqual(seen.names, ['Empty room', 'Ann and Ben', 'Ann (@c:s)', 'Ben', 'gone', 'Hall']);
-  assert.deepEqual(seen.unread, [2, 1]);
+  assert.deepEqual(seen.unread, [5, 1, 0]);
   assert.deepEqual(seen.seenBy, ['@a:s']);
   assert.equal(seen.grown, 1);
   assert.deepEqual(seen.before, ['$0 $1 $2 $3 $4', 'p2']);
@@ -68,13 +69,15 @@ test('events of any shape do not break a room', async () => {
     const odd = [null, 7, 'x', 'constructor', '__proto__', [], {}, JSON.parse('{"toString": 1, "__proto__": 2}'), true, ['x', {}]];
     const room = new Room('!r:s', '@me:s');
     const failures = [];
-    for (const type of ['m.room.message', 'm.room.member', 'm.room.name', 'm.room.topic', 'm.room.create', 'm.room.power_levels', 'm.room.canonical_alias', 'm.room.redaction', 'm.room.encrypted', 'm.sticker', 'constructor']) {
+    for (const type of ['m.room.message', 'm.reaction', 'm.room.member', 'm.room.name', 'm.room.topic', 'm.room.create', 'm.room.power_levels', 'm.room.canonical_alias', 'm.room.redaction', 'm.room.encrypted', 'm.sticker', 'constructor']) {
       for (const value of odd) {
-        const content = Object.fromEntries(['body', 'msgtype', 'name', 'topic', 'alias', 'displayname', 'membership', 'users', 'redacts', 'room_version', 'additional_creators', 'reason'].map((key) => [key, value]));
+        const content = Object.fromEntries(['body', 'msgtype', 'name', 'topic', 'alias', 'displayname', 'membership', 'users', 'redacts', 'room_version', 'additional_creators', 'reason', 'm.relates_to', 'm.new_content', 'm.mentions'].map((key) => [key, value]));
         const event = { event_id: `$${failures.length}${type}${String(JSON.stringify(value))}`, type, sender: '@a:s', content, state_key: type === 'm.room.message' ? undefined : '', origin_server_ts: 1e300 };
+        event.unsigned = { 'm.relations': { 'm.replace': value, 'm.thread': value } };
+        const kinds = ['m.annotation', 'm.replace', 'm.thread'].map((kind) => ({ ...event, event_id: `${event.event_id}${kind}`, content: { 'm.relates_to': { rel_type: kind, event_id: value, key: value, 'm.in_reply_to': value } } }));
         try {
-          room.applyJoined({ timeline: { events: [event, { ...event, state_key: '@a:s' }] }, ephemeral: { events: [{ type: 'm.typing', content: { user_ids: value } }, { type: 'm.receipt', content: { $x: value } }] } });
-          void [room.name, room.topic, room.alias, room.activity, room.unread, room.role('@a:s'), room.seenBy(), room.joinedCount, room.isPublic];
+          room.applyJoined({ timeline: { events: [event, { ...event, state_key: '@a:s' }, ...kinds] }, unread_notifications: value, unread_thread_notifications: value, ephemeral: { events: [{ type: 'm.typing', content: { user_ids: value } }, { type: 'm.receipt', content: { $x: value } }] } });
+          void [room.name, room.topic, room.alias, room.activity, room.unread, room.highlights, room.newestIn(null), room.mayRedact, room.relations.editOf(event), room.relations.reactionsTo(event.event_id), room.role('@a:s'), room.seenBy(), room.joinedCount, room.isPublic];
           summarize(event);
           noticeOf(event, room);
           messageNode({ event, own: false, name: 'A', first: true, last: true, state: 'sent' });

@@ -2,6 +2,7 @@
 // endpoint, nothing that is not in the specification.
 
 const PREFIX = '/_matrix/client/v3';
+const PREFIX_V1 = '/_matrix/client/v1';
 const REQUEST_TIMEOUT_MS = 30_000;
 
 /** An answer of the server that is an error, with its Matrix error code. */
@@ -75,8 +76,8 @@ export class MatrixApi {
    * One request. Rejects with a MatrixError, a ConnectionError, or an
    * AbortError when `signal` asked for it.
    */
-  async request(method, path, { query, body, signal, timeoutMs = REQUEST_TIMEOUT_MS } = {}) {
-    const url = new URL(PREFIX + path, location.origin);
+  async request(method, path, { query, body, signal, prefix = PREFIX, timeoutMs = REQUEST_TIMEOUT_MS } = {}) {
+    const url = new URL(prefix + path, location.origin);
     for (const [name, value] of Object.entries(query ?? {})) {
       if (value !== undefined && value !== null) url.searchParams.set(name, String(value));
     }
@@ -209,13 +210,30 @@ export class MatrixApi {
     });
   }
 
+  event(roomId, eventId) {
+    return this.request('GET', `/rooms/${part(roomId)}/event/${part(eventId)}`);
+  }
+
+  /** What relates to an event, and what relates to that: newest first. */
+  relations(roomId, eventId, { from, limit }) {
+    return this.request('GET', `/rooms/${part(roomId)}/relations/${part(eventId)}`, {
+      prefix: PREFIX_V1,
+      query: { dir: 'b', from, limit, recurse: true },
+    });
+  }
+
+  redact(roomId, eventId, txnId) {
+    return this.request('PUT', `/rooms/${part(roomId)}/redact/${part(eventId)}/${part(txnId)}`, { body: {} });
+  }
+
   typing(roomId, userId, typing, timeoutMs) {
     const body = typing ? { typing, timeout: timeoutMs } : { typing };
     return this.request('PUT', `/rooms/${part(roomId)}/typing/${part(userId)}`, { body });
   }
 
-  read(roomId, eventId) {
-    return this.request('POST', `/rooms/${part(roomId)}/receipt/m.read/${part(eventId)}`, { body: {} });
+  /** `thread` is the first event of a thread, or `main` for what is in none. */
+  read(roomId, eventId, thread) {
+    return this.request('POST', `/rooms/${part(roomId)}/receipt/m.read/${part(eventId)}`, { body: { thread_id: thread } });
   }
 }
 

@@ -27,7 +27,7 @@ export class Outbox extends EventTarget {
 
   add(roomId, content) {
     const item = {
-      txnId: `web-${crypto.randomUUID?.() ?? randomId()}`,
+      txnId: newTxnId(),
       roomId,
       content,
       at: Date.now(),
@@ -180,6 +180,9 @@ function restore(userId) {
     return [];
   }
 }
+
+/** A transaction id that nobody has used. */
+export const newTxnId = () => `web-${crypto.randomUUID?.() ?? randomId()}`;
 
 // Browsers offer randomUUID only over HTTPS and on localhost.
 function randomId() {

@@ -3,14 +3,20 @@
 // Everything in an event may be anything: fields are checked where they are
 // read, and maps are keyed with Map, never with plain objects.
 
+import { Relations, editedId, threadOf } from './relations.js';
 import { listNames, localpart, plain } from './text.js';
+import { Thread } from './thread.js';
 
 const alphabet = new Intl.Collator();
 
 const SPEAKS = new Set(['m.room.message', 'm.room.encrypted', 'm.sticker']);
 
-/** Whether an event is something a person said. */
-export const isMessage = (event) => SPEAKS.has(event.type) && event.state_key === undefined;
+/** Whether an event is something a person said, and not a new wording of it. */
+export const isMessage = (event) => SPEAKS.has(event.type) && event.state_key === undefined
+  && editedId(event) === null && !event.formerly?.edit;
+
+/** The thread that an event is or was in, or null. */
+export const threadRootOf = (event) => threadOf(event) ?? event.formerly?.thread ?? null;
 
 const isState = (event) => typeof event.state_key === 'string';
 
@@ -26,6 +32,12 @@ export class Room {
     this.generation = 0;
     this.typing = [];
     this.receipts = new Map();
+    this.relations = new Relations(ownId);
+    /** Threads that somebody has looked at, and how far this account has read in each. */
+    this.threads = new Map();
+    this.threadReads = new Map();
+    this.counts = { notifications: 0, highlights: 0 };
+    this.threadCounts = new Map();
     this.summary = {};
     this.membersLoaded = false;
     this.invitedAt = 0;
@@ -42,10 +54,12 @@ export class Room {
     if (timeline.limited && this.timeline.length > 0) this.forgetTimeline();
     if (this.timeline.length === 0) this.prevBatch = timeline.prev_batch ?? null;
     const fresh = [];
+    const together = new Set(list(timeline.events).map((event) => event?.event_id));
     for (const event of list(timeline.events)) {
       this.setState(event);
-      if (this.append(event)) fresh.push(event);
+      if (this.append(event, together)) fresh.push(event);
     }
+    this.applyCounts(section);
     if (this.timeline[0]?.type === 'm.room.create') this.prevBatch = null;
     for (const event of list(section.ephemeral?.events)) this.applyEphemeral(event);
     for (const [key, value] of Object.entries(section.summary ?? {})) this.summary[key] = value;
@@ -66,6 +80,7 @@ export class Room {
     for (const event of list(page.chunk)) {
       if (typeof event?.event_id !== 'string' || this.eventIds.has(event.event_id)) continue;
       this.eventIds.add(event.event_id);
+      this.relations.add(event);
       older.unshift(event);
     }
     this.timeline.unshift(...older);
@@ -79,18 +94,24 @@ export class Room {
     this.membersLoaded = true;
   }
 
-  append(event) {
+  append(event, together) {
     if (typeof event?.event_id !== 'string' || this.eventIds.has(event.event_id)) return false;
     this.eventIds.add(event.event_id);
     this.timeline.push(event);
+    this.relations.add(event, { live: true, together });
+    this.threads.get(threadOf(event))?.append(event);
     if (event.type === 'm.room.redaction') this.redact(event);
     return true;
   }
 
   redact(event) {
     const redacted = event.content?.redacts ?? event.redacts;
-    const target = this.timeline.find((candidate) => candidate.event_id === redacted);
-    if (target && target.type !== 'm.room.redaction') {
+    if (typeof redacted !== 'string') return;
+    this.relations.remove(redacted);
+    for (const target of [this.find(redacted), ...[...this.threads.values()].map((thread) => thread.find(redacted))]) {
+      if (!target || target.type === 'm.room.redaction') continue;
+      // It loses what tells where it belongs: that is kept for where it is shown.
+      target.formerly ??= { thread: threadOf(target), edit: editedId(target) !== null };
       target.content = {};
       target.unsigned = { ...target.unsigned, redacted_because: event };
     }
@@ -101,6 +122,8 @@ export class Room {
     this.timeline = [];
     this.eventIds.clear();
     this.generation += 1;
+    this.relations.clear();
+    this.threads.clear();
   }
 
   setState(event) {
@@ -120,11 +143,19 @@ export class Room {
       this.typing = list(event.content?.user_ids).filter((id) => typeof id === 'string' && id !== this.ownId);
     } else if (event?.type === 'm.receipt') {
       for (const [eventId, kinds] of Object.entries(event.content ?? {})) {
-        for (const userId of Object.keys({ ...kinds?.['m.read'], ...kinds?.['m.read.private'] })) {
-          this.receipts.set(userId, eventId);
+        for (const [userId, receipt] of Object.entries({ ...kinds?.['m.read'], ...kinds?.['m.read.private'] })) {
+          const thread = receipt?.thread_id ?? 'main';
+          if (thread === 'main') this.receipts.set(userId, eventId);
+          else if (userId === this.ownId) this.threadReads.set(thread, eventId);
         }
       }
     }
+  }
+
+  applyCounts({ unread_notifications: counts, unread_thread_notifications: threads }) {
+    if (!counts) return;
+    this.counts = countsOf(counts);
+    this.threadCounts = new Map(Object.entries(threads ?? {}).map(([root, section]) => [root, countsOf(section)]));
   }
 
   // What one may ask
@@ -244,6 +275,15 @@ export class Room {
     return level >= 50 ? 'Moderator' : '';
   }
 
+  /** Whether this account may delete what others have said. */
+  get mayRedact() {
+    if (this.role(this.ownId) === 'Creator') return true;
+    const levels = this.content('m.room.power_levels');
+    const users = levels.users ?? {};
+    const level = Object.hasOwn(users, this.ownId) ? users[this.ownId] : levels.users_default;
+    return numberOf(level) >= numberOf(levels.redact ?? 50);
+  }
+
   get lastMessage() {
     return this.timeline.findLast(isMessage);
   }
@@ -254,21 +294,38 @@ export class Room {
     return this.membership === 'invite' ? this.invitedAt : (newest?.origin_server_ts ?? 0);
   }
 
-  /** Messages by others below what this account has read or written. */
+  /** What the server counts as unread, in the room and in its threads. */
   get unread() {
-    const read = this.receipts.get(this.ownId);
-    let count = 0;
-    for (let index = this.timeline.length - 1; index >= 0; index -= 1) {
-      const event = this.timeline[index];
-      if (event.event_id === read || event.sender === this.ownId) break;
-      if (isMessage(event)) count += 1;
-    }
-    return count;
+    return this.counts.notifications + this.unreadInThreads;
+  }
+
+  get unreadInThreads() {
+    return [...this.threadCounts.values()].reduce((sum, { notifications }) => sum + notifications, 0);
+  }
+
+  /** How much of it speaks to this account in particular. */
+  get highlights() {
+    return [...this.threadCounts.values()].reduce((sum, { highlights }) => sum + highlights, this.counts.highlights);
+  }
+
+  /** A loaded event, or null. */
+  find(id) {
+    return this.timeline.find((event) => event.event_id === id) ?? null;
+  }
+
+  /** The newest message of the room itself (`null`) or of one of its threads. */
+  newestIn(rootId) {
+    return this.timeline.findLast((event) => isMessage(event) && threadRootOf(event) === rootId) ?? null;
+  }
+
+  thread(rootId) {
+    if (!this.threads.has(rootId)) this.threads.set(rootId, new Thread(this, rootId));
+    return this.threads.get(rootId);
   }
 
   /** Who else has read up to the newest message. */
   seenBy() {
-    const newest = this.timeline.findLastIndex(isMessage);
+    const newest = this.timeline.findLastIndex((event) => isMessage(event) && threadRootOf(event) === null);
     if (newest < 0) return [];
     const below = new Set(this.timeline.slice(newest).map((event) => event.event_id));
     const sender = this.timeline[newest].sender;
@@ -277,6 +334,11 @@ export class Room {
       .map(([userId]) => userId);
   }
 }
+
+const countsOf = (section) => ({
+  notifications: Math.max(0, numberOf(section?.notification_count)),
+  highlights: Math.max(0, numberOf(section?.highlight_count)),
+});
 
 // Old rooms have numbers as text; anything else counts as none.
 function numberOf(value) {

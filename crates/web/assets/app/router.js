@@ -1,5 +1,5 @@
 // Where in the page we are, kept in the address so that reload, back and
-// bookmarks work: `#/`, `#/room/ROOM`, `#/room/ROOM/people`.
+// bookmarks work: `#/`, `#/room/ROOM`, `#/room/ROOM/people`, `#/room/ROOM/thread/EVENT`.
 
 import { peoplePreferred } from './session.js';
 
@@ -8,20 +8,25 @@ const part = (room) => encodeURIComponent(room).replaceAll('%3A', ':');
 
 const wide = matchMedia('(min-width: 72rem)');
 
-/** @returns {{room: string|null, people: boolean}} room: an id or an alias */
+const NOWHERE = { room: null, people: false, thread: null };
+
+/** @returns {{room: string|null, people: boolean, thread: string|null}} room: an id or an alias */
 export function current() {
-  const [kind, encoded, more] = location.hash.replace(/^#\/?/, '').split('/');
-  if (kind !== 'room' || !encoded) return { room: null, people: false };
+  const [kind, encoded, more, event] = location.hash.replace(/^#\/?/, '').split('/');
+  if (kind !== 'room' || !encoded) return NOWHERE;
   try {
-    return { room: decodeURIComponent(encoded), people: more === 'people' };
+    const thread = more === 'thread' && event ? decodeURIComponent(event) : null;
+    return { room: decodeURIComponent(encoded), people: more === 'people', thread };
   } catch {
-    return { room: null, people: false };
+    return NOWHERE;
   }
 }
 
 export function roomHash(room, people = wide.matches && peoplePreferred()) {
   return `#/room/${part(room)}${people ? '/people' : ''}`;
 }
+
+export const threadHash = (room, rootId) => `#/room/${part(room)}/thread/${encodeURIComponent(rootId)}`;
 
 export function go(hash, { replace = false } = {}) {
   if (location.hash === hash) return;

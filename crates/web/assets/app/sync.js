@@ -9,7 +9,7 @@ const LONGEST_BACKOFF_MS = 30_000;
 
 const FILTER = {
   room: {
-    timeline: { limit: 30, lazy_load_members: true },
+    timeline: { limit: 30, lazy_load_members: true, unread_thread_notifications: true },
     state: { lazy_load_members: true },
   },
 };

@@ -1,7 +1,9 @@
 // The line one writes in: drafts, typing notices, sending.
 
 import { byId, setText } from '../dom.js';
-import { listNames } from '../text.js';
+import { listNames, plain } from '../text.js';
+import { answerTo, editOf, messageOf } from '../write.js';
+import { summarize } from './message.js';
 
 const TYPING_MS = 20_000;
 const TYPING_AGAIN_MS = 8_000;
@@ -12,31 +14,79 @@ export class Composer {
     this.outbox = outbox;
     this.userId = session.userId;
     this.room = null;
+    this.rootId = null;
+    /** What the next message answers or replaces: `{kind: 'answer'|'edit', event}`, or null. */
+    this.target = null;
     this.drafts = new Map();
     this.typingSince = 0;
     this.field = byId('message');
     this.field.addEventListener('input', () => this.typed());
     this.field.addEventListener('keydown', (event) => this.key(event));
     this.field.addEventListener('blur', () => this.stopTyping());
+    byId('composer-cancel').addEventListener('click', () => this.cancel());
     byId('composer').addEventListener('submit', (event) => {
       event.preventDefault();
       this.send();
     });
   }
 
-  show(room) {
-    if (this.room !== room) {
+  show(room, rootId) {
+    if (this.room !== room || this.rootId !== rootId) {
       this.stopTyping();
-      if (this.room) this.drafts.set(this.room.id, this.field.value);
+      if (this.room && this.target?.kind !== 'edit') this.drafts.set(this.place, this.field.value);
       this.room = room;
-      this.field.value = this.drafts.get(room.id) ?? '';
+      this.rootId = rootId;
+      this.setTarget(null);
+      this.field.value = this.drafts.get(this.place) ?? '';
       this.fit();
     }
     byId('composer').hidden = room.encrypted;
     byId('message-hint').hidden = room.encrypted;
     byId('encrypted-note').hidden = !room.encrypted;
-    this.field.placeholder = `Message ${room.name}`;
+    this.field.placeholder = rootId === null ? `Message ${room.name}` : 'Reply in this thread';
     this.renderTyping();
+  }
+
+  get place() {
+    return `${this.room.id} ${this.rootId ?? ''}`;
+  }
+
+  /** The next message will answer this one. */
+  answer(event) {
+    this.leaveEdit();
+    this.setTarget({ kind: 'answer', event });
+    this.focus();
+  }
+
+  /** The next message will replace this one, which says `content` now. */
+  edit(event, content) {
+    if (this.target?.kind !== 'edit') this.drafts.set(this.place, this.field.value);
+    this.setTarget({ kind: 'edit', event });
+    this.field.value = typeof content.body === 'string' ? content.body : '';
+    this.fit();
+    this.focus();
+  }
+
+  cancel() {
+    this.leaveEdit();
+    this.setTarget(null);
+    this.focus();
+  }
+
+  // What was written before the edit began comes back.
+  leaveEdit() {
+    if (this.target?.kind !== 'edit') return;
+    this.field.value = this.drafts.get(this.place) ?? '';
+    this.fit();
+  }
+
+  setTarget(target) {
+    this.target = target;
+    byId('composer-target').hidden = target === null;
+    if (target === null) return;
+    const name = plain(this.room.memberName(target.event.sender), 40);
+    const words = target.kind === 'edit' ? 'Editing: ' : `Replying to ${name}: `;
+    setText(byId('composer-target-text'), words + summarize(target.event));
   }
 
   renderTyping() {
@@ -50,6 +100,11 @@ export class Composer {
   }
 
   key(event) {
+    if (event.key === 'Escape' && this.target) {
+      event.preventDefault();
+      this.cancel();
+      return;
+    }
     // Enter ends a word in some input methods, and is a plain key on phones.
     const plainEnter = event.key === 'Enter' && !event.shiftKey && !event.isComposing;
     if (!plainEnter || matchMedia('(pointer: coarse)').matches) return;
@@ -80,10 +135,15 @@ export class Composer {
   send() {
     const text = this.field.value.trim();
     if (!text || !this.room || this.room.encrypted) return;
-    const emote = text.startsWith('/me ');
-    this.outbox.add(this.room.id, { msgtype: emote ? 'm.emote' : 'm.text', body: emote ? text.slice(4) : text });
-    this.field.value = '';
-    this.drafts.delete(this.room.id);
+    const { room, rootId, target } = this;
+    const message = messageOf(text, room);
+    const content = target?.kind === 'edit'
+      ? editOf(target.event, message)
+      : answerTo(target?.event ?? null, rootId, room, message);
+    this.outbox.add(room.id, content);
+    this.field.value = target?.kind === 'edit' ? (this.drafts.get(this.place) ?? '') : '';
+    this.drafts.delete(this.place);
+    this.setTarget(null);
     this.fit();
     this.stopTyping();
     this.field.focus({ preventScroll: true });

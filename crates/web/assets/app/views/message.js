@@ -1,7 +1,8 @@
-// How one event looks. A new kind of message is a new case in `bodyOf`;
-// replies, reactions and threads hang themselves beside the body.
+// How one event looks. A new kind of message is a new case in `bodyOf`; what
+// hangs on a message is in `extras.js`.
 
 import { avatar, h, icon, nameNode } from '../dom.js';
+import { contentOf } from '../relations.js';
 import { clock, exactTime, isoTime, linkify, plain } from '../text.js';
 
 const FILES = new Map([['m.image', 'Picture'], ['m.file', 'File'], ['m.audio', 'Audio'], ['m.video', 'Video']]);
@@ -21,19 +22,25 @@ export const isRedacted = (event) => Boolean(event.unsigned?.redacted_because);
 
 /**
  * Builds a message. `first` starts a group of messages by one sender; `state`
- * is `sent`, `sending` or `failed`; `actions` are buttons for a failed one.
+ * is `sent`, `sending` or `failed`; `actions` are buttons for a failed one;
+ * `edit` is its newest wording, `quote`, `reactions` and `thread` are nodes,
+ * `mentioned` whether it speaks to the reader, `openMenu` what its menu's button does.
  */
-export function messageNode({ event, own, name, first, last, state, problem, actions }) {
-  const classes = ['message', own ? 'own' : 'other', first && 'first', last && 'last', state].filter(Boolean).join(' ');
-  const body = bodyOf(event, name);
+export function messageNode({ event, own, name, first, last, state, problem, actions, edit, quote, reactions, thread, mentioned, openMenu }) {
+  const classes = ['message', own ? 'own' : 'other', first && 'first', last && 'last', mentioned && 'mentioned', state].filter(Boolean).join(' ');
+  const body = bodyOf({ ...event, content: contentOf(event, edit) }, name);
   return h('li', { class: classes, 'data-event-id': event.event_id ?? null },
     !own && h('span', { class: 'gutter' }, last && avatar(name, event.sender)),
     h('div', { class: `bubble ${body.kind}` },
       h('p', { class: first && !own ? 'sender' : 'visually-hidden' }, nameNode(own ? 'You' : name), h('span', { class: 'visually-hidden', text: ': ' })),
+      quote,
       body.node,
       h('p', { class: 'meta' },
+        edit && h('span', { class: 'edited', text: 'edited' }),
         h('time', { datetime: isoTime(event.origin_server_ts), title: exactTime(event.origin_server_ts), text: clock(event.origin_server_ts) }),
-        own && stateMark(state))),
+        own && stateMark(state)),
+      openMenu && h('button', { type: 'button', class: 'message-more', 'aria-label': `Actions for the message of ${own ? 'yours' : name}`, 'aria-haspopup': 'dialog', on: { click: ({ currentTarget }) => openMenu(currentTarget) } }, icon('more'))),
+    (reactions || thread) && h('div', { class: 'below' }, thread, reactions),
     state === 'failed' && h('div', { class: 'failed-note', role: 'alert' }, h('span', { text: problem }), ...actions));
 }
 

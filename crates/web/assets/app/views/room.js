@@ -1,11 +1,13 @@
 // The middle of the page: decides what stands there and keeps it up to date.
 
 import { avatar, byId, reconcile, setText, showText } from '../dom.js';
-import { current, go, isWide, roomHash, shareLink } from '../router.js';
+import { current, go, isWide, roomHash, shareLink, threadHash } from '../router.js';
+import { threadRootOf } from '../room.js';
 import { preferPeople, secondWindow } from '../session.js';
 import { listNames, plural } from '../text.js';
 import { Composer } from './composer.js';
 import { Door } from './door.js';
+import { Actions } from './actions.js';
 import { summarize } from './message.js';
 import { announce } from './notify.js';
 import { People } from './people.js';
@@ -17,11 +19,13 @@ export class RoomPane {
     this.api = api;
     this.store = store;
     this.room = null;
+    /** The first message of the thread that is open, or null. */
+    this.rootId = null;
     this.arriving = false;
     this.door = new Door(services);
     this.composer = new Composer(services);
     this.people = new People(services);
-    this.timeline = new Timeline(services, () => this.markRead());
+    this.timeline = new Timeline(services, new Actions(services, this.composer), () => this.markRead());
     store.on('room', ({ id }) => this.roomChanged(id));
     store.on('rooms', () => this.room || this.route(false));
     store.on('presence', () => this.people.render());
@@ -36,17 +40,18 @@ export class RoomPane {
 
   /** Shows what the address asks for; `moved` when somebody went there. */
   route(moved) {
-    const { room: address, people } = current();
+    const { room: address, people, thread } = current();
     const found = address === null ? null : this.store.find(address);
     const room = found?.membership === 'join' ? found : null;
     // Opened by its alias: from here on the id, which never changes.
     if (room && address !== room.id) {
-      go(roomHash(room.id, people || undefined), { replace: true });
+      go(thread === null ? roomHash(room.id, people || undefined) : threadHash(room.id, thread), { replace: true });
       return;
     }
     const opening = address !== null && !room && this.store.expected.has(address);
     const waiting = address !== null && !found && !this.store.synced;
     this.room = room;
+    this.rootId = room ? thread : null;
     this.store.reading = room;
     byId('room').hidden = !room;
     const showPeople = Boolean(room) && people;
@@ -57,7 +62,7 @@ export class RoomPane {
       byId('start').hidden = true;
       byId('door').hidden = true;
       this.render();
-      this.timeline.show(room);
+      this.timeline.show(room, thread);
       if (!room.membersLoaded) this.people.fetch(room);
       this.markRead();
     } else if (address === null || waiting || opening) this.door.showStart(opening);
@@ -116,22 +121,24 @@ export class RoomPane {
     byId('close-people').href = roomHash(room.id, false);
     setText(byId('people-count'), String(room.joinedCount));
     this.renderAlone();
-    setText(byId('seen'), seenText(room));
-    this.composer.show(room);
+    setText(byId('seen'), this.rootId === null ? seenText(room) : '');
+    byId('thread-bar').hidden = this.rootId === null;
+    byId('close-thread').href = roomHash(room.id);
+    this.composer.show(room, this.rootId);
     if (people) this.people.show(room);
   }
 
   // Somebody who has just made a room learns what to do next.
   renderAlone() {
     const { room } = this;
-    byId('alone').hidden = room.encrypted || room.joinedCount > 1 || room.invitedCount > 0;
+    byId('alone').hidden = this.rootId !== null || room.encrypted || room.joinedCount > 1 || room.invitedCount > 0;
     byId('alone-window').href = secondWindow();
     const share = room.alias && room.isPublic ? `Or send somebody this link: ${shareLink(room.alias)}` : '';
     showText(byId('alone-share'), share);
   }
 
   messageArrived({ room, event }) {
-    const open = room === this.room;
+    const open = room === this.room && threadRootOf(event) === this.rootId;
     const who = room.memberName(event.sender);
     if (open) this.timeline.arrived();
     announce(open ? `${who}: ${summarize(event)}` : `${who} in ${room.name}: ${summarize(event)}`);
@@ -139,12 +146,13 @@ export class RoomPane {
 
   /** Tells others how far this account has read, when it can have read it. */
   markRead() {
-    const { room } = this;
+    const { room, rootId } = this;
     if (!room || document.hidden || !this.timeline.pinned) return;
-    const newest = room.timeline.at(-1);
-    if (!newest || newest.sender === room.ownId || room.receipts.get(room.ownId) === newest.event_id) return;
-    room.receipts.set(room.ownId, newest.event_id);
-    this.api.read(room.id, newest.event_id).catch(() => room.receipts.delete(room.ownId));
+    const [reads, place] = rootId === null ? [room.receipts, room.ownId] : [room.threadReads, rootId];
+    const newest = room.newestIn(rootId);
+    if (!newest || newest.sender === room.ownId || reads.get(place) === newest.event_id) return;
+    reads.set(place, newest.event_id);
+    this.api.read(room.id, newest.event_id, rootId ?? 'main').catch(() => reads.delete(place));
     this.store.emit('rooms');
   }
 }

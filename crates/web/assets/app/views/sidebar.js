@@ -1,6 +1,7 @@
 // The left column: connection, invitations, rooms, and who I am.
 
 import { avatar, byId, h, nameNode, reconcile, setText } from '../dom.js';
+import { contentOf } from '../relations.js';
 import { current, roomHash } from '../router.js';
 import { localpart, plain, plural, shortTime } from '../text.js';
 import { summarize } from './message.js';
@@ -38,11 +39,12 @@ function renderLists(store) {
 
 function entry(room, store, selected) {
   const invite = room.membership === 'invite';
-  const unread = selected && store.reading === room ? 0 : room.unread;
+  const unread = selected && store.reading === room ? room.unreadInThreads : room.unread;
   const preview = invite ? `${room.inviter ? plain(room.memberName(room.inviter), LONGEST_NAME) : 'Somebody'} invites you` : lastWords(room);
   const time = room.activity > 0 ? shortTime(room.activity) : '';
   const name = room.name;
-  const sig = JSON.stringify([name, preview, time, unread, selected, room.encrypted]);
+  const mentions = unread > 0 && room.highlights > 0;
+  const sig = JSON.stringify([name, preview, time, unread, mentions, selected, room.encrypted]);
   return { key: room.id, sig, build: () => h('li', {},
     h('a', { class: `room-link${unread > 0 || invite ? ' unread' : ''}`, href: roomHash(room.id, invite ? false : undefined), 'aria-current': selected ? 'page' : null },
       avatar(name, room.id),
@@ -50,7 +52,7 @@ function entry(room, store, selected) {
         h('span', { class: 'room-link-top' }, nameNode(name, 'room-link-name'), h('span', { class: 'room-link-time', text: time })),
         h('span', { class: 'room-link-bottom' },
           h('bdi', { class: 'room-link-preview', text: preview }),
-          unread > 0 && h('span', { class: 'badge' }, h('span', { text: String(unread) }), h('span', { class: 'visually-hidden', text: ' unread' })),
+          unread > 0 && h('span', { class: `badge${mentions ? ' mention' : ''}` }, h('span', { text: `${mentions ? '@ ' : ''}${unread}` }), h('span', { class: 'visually-hidden', text: mentions ? ' unread, you are mentioned' : ' unread' })),
           invite && h('span', { class: 'badge', text: 'New' }))))) };
 }
 
@@ -58,7 +60,8 @@ function lastWords(room) {
   const event = room.lastMessage;
   if (!event) return room.topic || (room.joinedCount > 1 ? plural(room.joinedCount, 'person', 'people') : 'No messages yet');
   const who = event.sender === room.ownId ? 'You' : plain(room.memberName(event.sender), LONGEST_NAME);
-  return plain(`${who}: ${summarize(event)}`, 90);
+  const content = contentOf(event, room.relations.editOf(event));
+  return plain(`${who}: ${summarize({ ...event, content })}`, 90);
 }
 
 // Up and down move between rooms; Tab passes through them as usual.
