@@ -12,6 +12,9 @@ import uuid
 import aiohttp
 import nio
 
+from checks import Difference, check, ok, refused, same, same_list
+from conversation import converse
+
 PATIENCE_S = 30
 """How long anything may take before the walk gives up on it."""
 
@@ -22,38 +25,6 @@ HISTORY = 25
 """Messages to page back through: several pages of `PAGE`."""
 
 PAGE = 7
-
-
-class Difference(Exception):
-    """The server did something else than the specification says."""
-
-
-def check(holds, what):
-    if not holds:
-        raise Difference(what)
-
-
-def same(found, expected, what):
-    check(found == expected, f"{what}: expected {expected!r}, found {found!r}")
-
-
-def same_list(found, expected, what):
-    """Names the first place where two lists differ."""
-    for place, (one, other) in enumerate(zip(found, expected)):
-        same(one, other, f"{what}: at {place} of {len(expected)}")
-    same(len(found), len(expected), f"{what}: length")
-
-
-def ok(response, kind, what):
-    """The response, if it is the `kind` that nio makes of a success."""
-    check(isinstance(response, kind), f"{what}: {response}")
-    return response
-
-
-def refused(response, code, what):
-    """Checks that nio made an error with this Matrix code of the response."""
-    check(isinstance(response, nio.ErrorResponse), f"{what}: expected {code}, found a {type(response).__name__}")
-    same(response.status_code, code, what)
 
 
 class Session:
@@ -317,6 +288,7 @@ async def walk(url):
         said = await talk(alice, bob, room_id)
         await look_back(laptop, room_id, said)
         await signs_of_life(alice, bob, room_id, said[-1])
+        await converse(alice, bob, room_id)
         await part(alice, bob, laptop, room_id)
     except (OSError, aiohttp.ClientError) as error:
         raise Difference(f"the connection failed: {error!r}") from error
