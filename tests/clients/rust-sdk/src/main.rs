@@ -4,6 +4,7 @@
 //! specification says, and 1 with one line about the first step that did not.
 
 mod history;
+mod phone;
 mod session;
 
 use std::process::ExitCode;
@@ -49,6 +50,18 @@ async fn register(session: &Session, username: &str, password: &str) -> Result {
     )
 }
 
+/// Opens another session of Bob's.
+async fn login(session: &Session, bobs_id: &UserId) -> Result {
+    let auth = session.client.matrix_auth();
+    let login = auth
+        .login_username(bobs_id, "bob's secret")
+        .initial_device_display_name("another")
+        .send()
+        .await
+        .step("login")?;
+    same(&*login.user_id, bobs_id, "login: user id")
+}
+
 /// Registers both, and opens Bob's other session by login.
 async fn accounts(alice: &Session, bob: &Session, laptop: &Session, tag: &str) -> Result {
     register(alice, &format!("rust_alice_{tag}"), "alice's secret").await?;
@@ -64,15 +77,9 @@ async fn accounts(alice: &Session, bob: &Session, laptop: &Session, tag: &str) -
         .send()
         .await;
     refused(wrong, "M_FORBIDDEN", "login with a wrong password")?;
-    let login = auth
-        .login_username(bob.user_id()?, "bob's secret")
-        .initial_device_display_name("laptop")
-        .send()
-        .await
-        .step("login")?;
-    same(&*login.user_id, bob.user_id()?, "login: user id")?;
+    login(laptop, bob.user_id()?).await?;
     check(
-        Some(&*login.device_id) != bob.client.device_id(),
+        laptop.client.device_id() != bob.client.device_id(),
         "login: a second session shares the first one's device",
     )?;
     for session in [alice, bob, laptop] {
@@ -382,6 +389,11 @@ async fn walk(url: &str) -> Result {
         said.last().step("the last message")?,
     )
     .await?;
+    let phone = Session::new(url).await?;
+    login(&phone, bob.user_id()?).await?;
+    let last = &said.last().step("the last message")?.event_id;
+    phone::carry(&alice, &phone, &room_id, last).await?;
+    phone.client.logout().await.step("logout")?;
     part([alice, bob, laptop], &room_id).await
 }
 
