@@ -18,7 +18,7 @@ async fn the_versions_are_those_that_are_served() {
         .iter()
         .map(|it| it.as_str().unwrap())
         .collect();
-    for version in ["r0.0.1", "r0.6.1", "v1.1", "v1.3"] {
+    for version in ["r0.0.1", "r0.6.1", "v1.1", "v1.3", "v1.4", "v1.10"] {
         assert!(versions.contains(&version), "{versions:?}");
     }
 }

@@ -4,10 +4,11 @@ use ruma::api::client::discovery::get_supported_versions::{Request, Response};
 
 use crate::{ApiError, Ruma};
 
-/// What clients may count on. Not later than 1.3: what later versions ask for is not all there yet.
-const VERSIONS: [&str; 11] = [
+/// What clients may count on: from these they choose paths and behavior. Not later than 1.10: from
+/// 1.11 on they fetch media from endpoints that are not there yet.
+const VERSIONS: [&str; 18] = [
     "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2",
-    "v1.3",
+    "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10",
 ];
 
 /// What is served beyond these versions, by the names under which clients look for it.
