@@ -32,5 +32,5 @@ pub use mutual::MutualRooms;
 pub use relations::{RelationsPage, RelationsQuery, ThreadsList, ThreadsRequest};
 pub use send::NewEvent;
 pub use service::{Parts, Rooms, RoomsSettings};
-pub use upgrade::UpgradeRoom;
+pub use upgrade::{NotificationSettings, UpgradeRoom};
 pub use wish::TransactionUse;

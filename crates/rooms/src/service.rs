@@ -18,7 +18,7 @@ use ruma::{
 };
 
 use crate::{
-    RoomError,
+    NotificationSettings, RoomError,
     actor::{Idle, Registry, Tools},
     hierarchy::Walks,
     wish::Wish,
@@ -59,6 +59,9 @@ pub struct Parts {
     pub profiles: Arc<dyn ProfileStore>,
     /// Who exists.
     pub accounts: Arc<dyn AccountStore>,
+    /// What users want to be notified of, for those who follow a room to its replacement; `None`
+    /// where nobody joins.
+    pub notifications: Option<Arc<dyn NotificationSettings>>,
     /// Who wants no invites.
     pub account_data: Arc<dyn AccountDataStore>,
     /// Who ignores whom.

@@ -428,6 +428,9 @@ async fn who_follows_takes_their_labels_along() {
         let path = data(client, "account_data/m.direct");
         client.put(&path, direct).await.expect_ok();
     }
+    let rule = |room: &str| format!("pushrules/global/room/{}", encode(room));
+    let quiet = json!({"actions": []});
+    bob.put(&rule(&room), quiet).await.expect_ok();
     let next = upgrade(&alice, &room, "12").await;
     let labels = async |client: &Client, room: &str| {
         let tags = data(client, &format!("rooms/{}/tags", encode(room)));
@@ -443,6 +446,10 @@ async fn who_follows_takes_their_labels_along() {
     assert_eq!(labels(&bob, &next).await.0, json!({"tags": {}}));
     bob.join(&next).await;
     assert_eq!(labels(&bob, &next).await, right);
+    let carried = bob.get(&rule(&next)).await.expect_ok();
+    assert_eq!(carried["actions"], json!([]));
+    let none = alice.get(&rule(&next)).await;
+    none.expect_error(404, "M_NOT_FOUND");
     // What they have set there since is theirs.
     let path = data(&bob, &format!("rooms/{}/tags/m.favourite", encode(&next)));
     bob.delete(&path).await.expect_ok();

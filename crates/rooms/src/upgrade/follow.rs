@@ -1,9 +1,21 @@
 //! Who follows a room to its replacement takes their settings along.
 
+use async_trait::async_trait;
 use ruma::{OwnedRoomId, RoomId, UserId};
 
 use super::{TOMBSTONE, contents};
 use crate::{RoomError, Rooms};
+
+/// What users want to be notified of, by room.
+#[async_trait]
+pub trait NotificationSettings: Send + Sync {
+    /// Sets for `to` what the user has set for `from`, unless they have set something for it.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not done, for the log.
+    async fn carry_over(&self, user_id: &UserId, from: &RoomId, to: &RoomId) -> Result<(), String>;
+}
 
 impl Rooms {
     /// The room that a room says it replaces.
@@ -35,6 +47,11 @@ impl Rooms {
         let upgrades = &self.parts().upgrades;
         if let Err(error) = upgrades.carry_labels(user_id, &before, room_id).await {
             tracing::warn!(room.id = %room_id, %error, "a user's labels of an upgraded room are left behind");
+        }
+        if let Some(notifications) = &self.parts().notifications
+            && let Err(error) = notifications.carry_over(user_id, &before, room_id).await
+        {
+            tracing::warn!(room.id = %room_id, error, "a user's push rules of an upgraded room are left behind");
         }
         Ok(())
     }

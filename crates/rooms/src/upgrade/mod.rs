@@ -18,6 +18,7 @@ use ruma::{
     OwnedEventId, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, UserId,
 };
 
+pub use self::follow::NotificationSettings;
 use self::power_levels::Powers;
 use crate::{
     RoomError, Rooms,

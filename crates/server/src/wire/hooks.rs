@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use greenroom_account::{MemberEventUpdater, MemberUpdateError};
 use greenroom_api::{ApiError, client::DeactivationHook};
-use greenroom_push::default_push_rules;
-use greenroom_rooms::Rooms;
+use greenroom_push::{PushService, default_push_rules};
+use greenroom_rooms::{NotificationSettings, Rooms};
 use greenroom_stream::BuiltinAccountData;
 use ruma::{RoomId, UserId};
 use serde_json::value::RawValue;
@@ -16,6 +16,17 @@ pub(super) struct LeaveRooms(pub(super) Rooms);
 impl DeactivationHook for LeaveRooms {
     async fn leave_all_rooms(&self, user_id: &UserId) -> Result<(), ApiError> {
         Ok(self.0.leave_all(user_id).await?)
+    }
+}
+
+/// Push rules, for rooms that take the place of others.
+pub(super) struct RoomRules(pub(super) PushService);
+
+#[async_trait]
+impl NotificationSettings for RoomRules {
+    async fn carry_over(&self, user_id: &UserId, from: &RoomId, to: &RoomId) -> Result<(), String> {
+        let carried = self.0.carry_over_room_rules(user_id, from, to).await;
+        carried.map_err(|error| error.to_string())
     }
 }
 

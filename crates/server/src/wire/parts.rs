@@ -23,7 +23,7 @@ use greenroom_sync::{SyncService, SyncSettings};
 
 use super::{
     ServeError,
-    hooks::{MemberEvents, PushRulesForAll},
+    hooks::{MemberEvents, PushRulesForAll, RoomRules},
     keys, outbound,
 };
 use crate::{
@@ -88,20 +88,23 @@ pub(crate) fn administration(
     let auth = Arc::new(auth_service(config, &database)?);
     let signer = Arc::new(keys::signer(data_dir, &config.server_name)?);
     let ignored = Arc::new(IgnoreLists::new(database.shared()));
-    let rooms = rooms(&database, signer, ignored, Arc::new(SystemClock), 1);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let rooms = rooms(&database, signer, &ignored, &clock, 1, None);
     Ok((database, Operator { auth, rooms }))
 }
 
 fn rooms(
     database: &Db,
     signer: Arc<EventSigner>,
-    ignored: Arc<IgnoreLists>,
-    clock: Arc<dyn Clock>,
+    ignored: &Arc<IgnoreLists>,
+    clock: &Arc<dyn Clock>,
     arbiters: usize,
+    push: Option<&PushService>,
 ) -> Rooms {
     Rooms::start(greenroom_rooms::Parts {
         rooms: database.shared(),
         upgrades: database.shared(),
+        notifications: push.map(|push| Arc::new(RoomRules(push.clone())) as _),
         account_data: database.shared(),
         state: database.shared(),
         timeline: database.shared(),
@@ -113,11 +116,11 @@ fn rooms(
         spaces: database.shared(),
         profiles: database.shared(),
         accounts: database.shared(),
-        ignored,
+        ignored: Arc::clone(ignored) as _,
         stream: database.stream().clone(),
         tokens: keys::token_signer(&signer),
         signer,
-        clock,
+        clock: Arc::clone(clock),
         settings: RoomsSettings {
             default_room_version: RoomVersion::DEFAULT,
             arbiters,
@@ -246,15 +249,10 @@ impl Parts {
         let typing = typing(database, &clock);
         let presence = presence(config, database, &clock);
         let ignored = Arc::new(IgnoreLists::new(database.shared()));
-        let rooms = rooms(
-            database,
-            signer,
-            Arc::clone(&ignored),
-            Arc::clone(&clock),
-            config.workers,
-        );
         let push = push(database, &ignored, &tokens, &clock);
         let pushers = outbound::pushers(config, database, &push, &ignored, &clock)?;
+        let workers = config.workers;
+        let rooms = rooms(database, signer, &ignored, &clock, workers, Some(&push));
         let sync = SyncService::start(greenroom_sync::Parts {
             members: database.shared(),
             timeline: database.shared(),
