@@ -1,18 +1,12 @@
 //! The way in: a user's rules, and what they make of events.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use dashmap::DashMap;
 use greenroom_model::{Clock, StoredEvent, StreamPosition, TokenSigner};
 use greenroom_storage::{
-    AccountDataStore, MemberStore, ReadUpto, StateStore, TimelineStore, UnreadStore,
+    AccountDataStore, MemberStore, ReadUpto, RelationStore, StateStore, TimelineStore, UnreadStore,
 };
 use greenroom_stream::{
     Change, ChangeKind, ChangeObserver, ChangeStream, IgnoreSource, Unanswered, Unread,
@@ -47,6 +41,8 @@ pub struct Parts {
     pub account_data: Arc<dyn AccountDataStore>,
     /// Events in order.
     pub timeline: Arc<dyn TimelineStore>,
+    /// What relates to them.
+    pub relations: Arc<dyn RelationStore>,
     /// Power levels, names.
     pub state: Arc<dyn StateStore>,
     /// Who is where, and how many.
@@ -74,7 +70,7 @@ pub(crate) struct Inner {
     candidates: Cache<StreamPosition, Arc<Candidate>>,
     /// What redactions have emptied, by their positions.
     pub(crate) redactions: Cache<StreamPosition, Option<StreamPosition>>,
-    judgments: AtomicU64,
+    judgments: metrics::Counter,
 }
 
 impl PushService {
@@ -89,7 +85,7 @@ impl PushService {
                 users: DashMap::new(),
                 candidates: Cache::new(CANDIDATES),
                 redactions: Cache::new(REDACTIONS),
-                judgments: AtomicU64::new(0),
+                judgments: metrics::counter!("greenroom_push_judgments"),
             }),
         }
     }
@@ -177,12 +173,6 @@ impl PushService {
     /// Keeps all that was judged, as far as there is time: what is not kept is judged again.
     pub async fn stop(&self) {
         self.inner.keep_all().await;
-    }
-
-    /// How many events were judged since the start: one for each event and user.
-    #[must_use]
-    pub fn judgments(&self) -> u64 {
-        self.inner.judgments.load(Ordering::Relaxed)
     }
 }
 
@@ -311,7 +301,7 @@ impl Inner {
         court: &Court,
         event: &Arc<StoredEvent>,
     ) -> Option<Arc<Verdict>> {
-        self.judgments.fetch_add(1, Ordering::Relaxed);
+        self.judgments.increment(1);
         let candidate = self.candidates.get(&event.position).unwrap_or_else(|| {
             let candidate = Arc::new(Candidate::new(Arc::clone(event)));
             self.candidates

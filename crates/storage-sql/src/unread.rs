@@ -1,7 +1,9 @@
 //! What is unread, and the push rules that say so.
 
 use async_trait::async_trait;
-use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, dsl::max,
+};
 use greenroom_model::StreamPosition;
 use greenroom_storage::{KeptUnread, ReadUpto, Reading, StorageError, UnreadStore};
 use ruma::{OwnedRoomId, RoomId, UserId};
@@ -12,7 +14,7 @@ use crate::{
     account_data::write_account_data,
     connection::{FromDiesel, on_either},
     rows::id,
-    schema::{receipts, unread},
+    schema::{events, receipts, unread},
     text::unpack,
     writer::WriteTx,
 };
@@ -119,6 +121,28 @@ impl UnreadStore for Db {
             rows.into_iter()
                 .map(|(room_id, upto)| Ok((id(room_id, "room ID")?, StreamPosition(upto))))
                 .collect()
+        })
+        .await
+    }
+
+    async fn newest_events(
+        &self,
+        room_ids: Vec<OwnedRoomId>,
+        upto: StreamPosition,
+    ) -> Result<Vec<(OwnedRoomId, StreamPosition)>, StorageError> {
+        self.read(move |conn| {
+            let mut found = Vec::with_capacity(room_ids.len());
+            // A place in an index each; one grouped query would read every event.
+            for room_id in room_ids {
+                let newest: Option<i64> = events::table
+                    .filter(events::room_id.eq(room_id.as_str()))
+                    .filter(events::position.le(upto.0))
+                    .select(max(events::position))
+                    .first(conn)
+                    .map_err(StorageError::from_diesel)?;
+                found.extend(newest.map(|newest| (room_id, StreamPosition(newest))));
+            }
+            Ok(found)
         })
         .await
     }

@@ -48,6 +48,14 @@ pub trait UnreadStore: Send + Sync {
         user_id: &UserId,
     ) -> Result<Vec<(OwnedRoomId, StreamPosition)>, StorageError>;
 
+    /// The positions of these rooms' newest events at or before `upto`. Rooms without one are left
+    /// out.
+    async fn newest_events(
+        &self,
+        room_ids: Vec<OwnedRoomId>,
+        upto: StreamPosition,
+    ) -> Result<Vec<(OwnedRoomId, StreamPosition)>, StorageError>;
+
     /// Keeps what was found unread by a user in rooms. A row that reaches further stays.
     async fn keep_unread(
         &self,

@@ -1,6 +1,6 @@
 //! Unread counts in sync.
 
-use greenroom_tests::{TestServer, encode, shared_server};
+use greenroom_tests::{Client, TestServer, encode, shared_server};
 use serde_json::{Value, json};
 
 use super::{apart, in_thread, mention, pair, read, rule, two_in_a_room, unread};
@@ -308,4 +308,58 @@ async fn a_room_mention_counts_by_the_power_levels_of_the_room() {
         [1, 1],
         "what they sent themselves reads the rest"
     );
+}
+
+/// How many events were judged by somebody's rules since the server started.
+async fn judgments(metrics: &Client) -> u64 {
+    let text = metrics.get("/metrics").await.text();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("greenroom_push_judgments "));
+    line.map_or(0, |number| number.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_message_costs_nothing_for_those_who_are_away() {
+    let builder = TestServer::builder().flag("--metrics-listen", "127.0.0.1:0");
+    let server = builder.start().await;
+    let metrics = server
+        .log()
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find_map(|line| match line["fields"]["message"].as_str() {
+            Some("metrics are served at /metrics") => {
+                Some(format!("http://{}", line["fields"]["address"].as_str()?))
+            }
+            _ => None,
+        })
+        .expect("the log says where the metrics are");
+    let metrics = Client::at(&metrics);
+    let alice = server.register("alice").await;
+    let room = alice.create_public_room().await;
+    let mut away = Vec::new();
+    for n in 0..10 {
+        let member = server.register(&format!("member{n}")).await;
+        member.join(&room).await;
+        away.push(member);
+    }
+    for n in 0..20 {
+        alice.send_text(&room, &n.to_string(), "x").await;
+    }
+    alice.sync("").await;
+    let at_rest = judgments(&metrics).await;
+    assert!(
+        at_rest <= 10,
+        "the joins, which the sender has seen: {at_rest}"
+    );
+    let mut token = away[9].now().await;
+    assert_eq!(judgments(&metrics).await, at_rest + 20);
+    for n in 20..40 {
+        alice.send_text(&room, &n.to_string(), "x").await;
+        let answer = away[9].sync(&since(&token)).await;
+        let section = &answer["rooms"]["join"][&room];
+        assert_eq!(pair(&section["unread_notifications"]), [n + 1, 0]);
+        token = next(&answer);
+    }
+    assert_eq!(judgments(&metrics).await, at_rest + 40, "each event once");
 }

@@ -1,6 +1,8 @@
 //! Push rules, unread counts and notifications.
 
 mod counts;
+mod model;
+mod notifications;
 mod rules;
 
 use greenroom_tests::{Client, encode};

@@ -17,6 +17,8 @@ mod shape;
 mod visibility;
 mod waking;
 
+pub(crate) use self::model::Dice;
+
 /// The token to go on with.
 #[track_caller]
 pub(crate) fn next(answer: &Value) -> String {

@@ -17,7 +17,7 @@ use greenroom_model::{MAX_HOPS, StoredEvent, StreamPosition, rel_type};
 use greenroom_storage::{Direction, KeptUnread, ReadUpto};
 use greenroom_stream::{RecentEvents, Unread, UnreadQuery};
 use parking_lot::Mutex;
-use ruma::{OwnedEventId, OwnedRoomId, UserId, events::room::member::MembershipState};
+use ruma::{OwnedEventId, OwnedRoomId, RoomId, UserId, events::room::member::MembershipState};
 use serde::Deserialize;
 
 use self::tally::Tally;
@@ -89,6 +89,28 @@ impl Inner {
             tally.set_unsaved(0);
         }
         Ok(counts)
+    }
+
+    /// The positions of what is unread in a room now, in their order.
+    pub(crate) async fn unread_positions(
+        &self,
+        user_id: &UserId,
+        room_id: &RoomId,
+        joined_since: StreamPosition,
+    ) -> Result<Vec<StreamPosition>, PushError> {
+        let user = self.user(user_id);
+        let rules = self.rules_of(&user).await?;
+        let room = user.room(room_id);
+        let mut tally = room.tally.lock().await;
+        let asked = UnreadQuery {
+            user_id,
+            room_id,
+            joined_since,
+            upto: self.parts.stream.position(),
+            recent: &NoRecentEvents,
+        };
+        let tally = self.brought_up(&rules, &room, &mut tally, asked).await?;
+        Ok(tally.positions())
     }
 
     /// The tally of a room as of what is asked.

@@ -96,6 +96,11 @@ impl Tally {
         self.judged_upto.max(self.read.room)
     }
 
+    /// The positions of what is unread, in their order.
+    pub(super) fn positions(&self) -> Vec<StreamPosition> {
+        self.events.iter().map(|event| event.position).collect()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }

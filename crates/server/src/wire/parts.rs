@@ -191,6 +191,7 @@ fn push(
         unread: database.shared(),
         account_data: database.shared(),
         timeline: database.shared(),
+        relations: database.shared(),
         state: database.shared(),
         members: database.shared(),
         ignored: Arc::clone(ignored) as _,

@@ -123,6 +123,11 @@ async fn the_questions_of_unread_counts_go_by_an_index() {
     );
     uses!(
         db,
+        "USING COVERING INDEX events_by_room (room_id=? AND position<?)",
+        db.newest_events(vec![id.clone()], StreamPosition(7))
+    );
+    uses!(
+        db,
         "receipts USING PRIMARY KEY (room_id=? AND user_id=?)",
         db.reading(alice, id)
     );

@@ -9,6 +9,7 @@ use ruma::{
 use crate::{ApiError, Requester, Routes, endpoint};
 
 mod delete_pushrule;
+mod get_notifications;
 mod get_pushers;
 mod get_pushrule;
 mod get_pushrule_actions;
@@ -23,6 +24,7 @@ mod set_pushrule_enabled;
 pub(super) fn list(routes: &mut Routes) {
     endpoint::<spec::push::get_pushers::v3::Request, _, _>(routes, get_pushers::handle);
     endpoint::<spec::push::set_pusher::v3::Request, _, _>(routes, set_pusher::handle);
+    endpoint::<spec::push::get_notifications::v3::Request, _, _>(routes, get_notifications::handle);
     endpoint::<spec::push::get_pushrules_all::v3::Request, _, _>(routes, get_pushrules_all::handle);
     endpoint::<spec::push::get_pushrules_global_scope::v3::Request, _, _>(
         routes,
