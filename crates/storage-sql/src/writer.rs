@@ -3,7 +3,7 @@
 //!
 //! Each act runs under a savepoint of its own: acts fail alone and commit together. Event appends,
 //! the hot path, are collected and written as multi-row inserts (see [`crate::append`]).
-//! After the commit the changes are announced, then every act is answered.
+//! After the commit the changes are announced, every act is answered, and who waits is woken.
 
 mod files;
 mod group;
@@ -118,6 +118,8 @@ pub(crate) struct Writer {
     usurped: bool,
     /// Why nothing may be acknowledged any more.
     ended: Option<StorageError>,
+    /// Whether something was announced that nobody was woken for.
+    to_wake: bool,
     /// Who waits for the end of the writer.
     closers: Vec<oneshot::Sender<()>>,
     /// Told when the connection is lost.
@@ -152,6 +154,7 @@ impl Writer {
             failing: false,
             usurped: false,
             ended: None,
+            to_wake: false,
             closers: Vec::new(),
             losses,
             scrub_after,
@@ -276,6 +279,7 @@ impl Writer {
                 self.reserved = doubt.reserved;
                 self.last = doubt.last;
                 self.announce(&doubt.changes);
+                self.wake();
             } else {
                 tracing::info!("a commit in doubt turns out not to have happened");
             }
@@ -317,8 +321,16 @@ impl Writer {
     }
 
     /// Tells the observers up to the last position.
-    fn announce(&self, changes: &[Change]) {
+    fn announce(&mut self, changes: &[Change]) {
         self.stream.announce(StreamPosition(self.last), changes);
+        self.to_wake |= !changes.is_empty();
+    }
+
+    /// Has the observers wake who waits for what was announced.
+    fn wake(&mut self) {
+        if std::mem::take(&mut self.to_wake) {
+            self.stream.wake(StreamPosition(self.last));
+        }
     }
 }
 

@@ -39,8 +39,9 @@ pub trait ChangeObserver: Send + Sync {
     /// These changes are committed. They come in stream order, each exactly once.
     fn changed(&self, changes: &[Change]);
 
-    /// Readers now see everything up to `position`. Who wakes readers does it here: woken any
-    /// earlier, they would read up to the position before, find nothing and wait on.
+    /// Readers now see everything up to `position`, and whoever did it has been answered. Who wakes
+    /// readers does it here: woken any earlier, they would read up to the position before, find
+    /// nothing and wait on.
     fn announced(&self, _position: StreamPosition) {}
 
     /// It has panicked over changes that are committed: what it keeps in memory of the database may
@@ -96,8 +97,8 @@ impl ChangeStream {
         StreamPosition(self.inner.announced.load(Ordering::Acquire))
     }
 
-    /// Tells the observers, lets readers see the new position, and tells the observers that too.
-    /// Only the writer calls this, from one thread, after a commit.
+    /// Tells the observers, and lets readers see the new position. [`Self::wake`] follows.
+    /// Only the writer calls these, from one thread, after a commit.
     pub fn announce(&self, position: StreamPosition, changes: &[Change]) {
         if !changes.is_empty() {
             for observer in self.observers() {
@@ -108,10 +109,14 @@ impl ChangeStream {
             }
         }
         self.inner.announced.fetch_max(position.0, Ordering::AcqRel);
-        if !changes.is_empty() {
-            for observer in self.observers() {
-                survives(|| observer.announced(position));
-            }
+    }
+
+    /// Tells the observers that readers see everything up to `position`, once the acts are
+    /// answered: a client that learns of its own event by a sync before it has the answer to its
+    /// send may not know the event as its own.
+    pub fn wake(&self, position: StreamPosition) {
+        for observer in self.observers() {
+            survives(|| observer.announced(position));
         }
     }
 
@@ -177,6 +182,8 @@ mod tests {
             },
         };
         stream.announce(change.position, &[change]);
+        assert_eq!(sound.told.load(Ordering::Acquire), 1, "nobody is woken yet");
+        stream.wake(StreamPosition(3));
         assert_eq!(stream.position(), StreamPosition(3));
         assert_eq!(sound.told.load(Ordering::Acquire), 2);
         assert_eq!(sound.forgot.load(Ordering::Acquire), 0);

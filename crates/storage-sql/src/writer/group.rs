@@ -81,6 +81,7 @@ impl Writer {
             Err(GroupFailure::Unknown(error, prepared)) => self.resolve(group, &error, prepared),
         };
         self.answer(group, outcomes);
+        self.wake();
     }
 
     /// Answers everyone in a group with the same error: nothing was tried.

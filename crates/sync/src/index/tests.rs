@@ -73,7 +73,9 @@ fn member(position: i64, membership: MembershipState) -> Change {
 }
 
 fn announce(stream: &ChangeStream, change: Change) {
-    stream.announce(change.position, &[change]);
+    let position = change.position;
+    stream.announce(position, &[change]);
+    stream.wake(position);
 }
 
 /// `membership position` of every room that the index has of a user.
