@@ -25,6 +25,7 @@ mod races;
 mod relations;
 mod reports;
 mod rooms;
+mod search;
 mod server;
 mod sliding;
 mod spaces;

@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("stream", &["model"]),
     ("events", &["model"]),
     ("storage", &["model"]),
+    ("search", &["model"]),
     // Knows HTTP and addresses, and nothing of Matrix.
     ("outbound", &[]),
     ("auth", SUBSYSTEM),
@@ -25,10 +26,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "push",
         &["model", "stream", "events", "storage", "outbound"],
     ),
-    ("rooms", SUBSYSTEM),
+    ("rooms", &["model", "stream", "events", "storage", "search"]),
     ("sync", SUBSYSTEM),
     // Its writer announces what it has committed.
-    ("storage-sql", &["model", "stream", "storage"]),
+    ("storage-sql", &["model", "stream", "storage", "search"]),
     (
         "api",
         &[
@@ -36,6 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "stream",
             "events",
             "storage",
+            "search",
             "auth",
             "account",
             "ephemeral",

@@ -65,6 +65,13 @@ impl EventFilter {
         self.limit
     }
 
+    /// The senders whose events are wanted, if not everybody's.
+    #[must_use]
+    pub fn senders(&self) -> Option<impl Iterator<Item = &UserId>> {
+        let senders = self.senders.as_ref()?;
+        Some(senders.iter().map(|user_id| &**user_id))
+    }
+
     /// Whether and how members are lazy-loaded.
     #[must_use]
     pub fn lazy_load(&self) -> Option<LazyLoad> {

@@ -22,6 +22,7 @@ const TYPERS: u64 = 1 << 63;
 const SYNC_PREFIX: &str = "s1";
 const PAGE_PREFIX: &str = "p1";
 const POS_PREFIX: &str = "c1";
+const SEARCH_PREFIX: &str = "q1";
 
 /// What a `/sync` answer covered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -232,6 +233,25 @@ impl TokenSigner {
             .verify_truncated_left(mac)
             .map_err(|_| TokenError::Unknown)?;
         Ok(payload.to_owned())
+    }
+
+    /// A token of `user` for the next results of a search; what is in it is the search's to say.
+    #[must_use]
+    pub fn search(&self, user: &UserId, payload: &[u8]) -> String {
+        self.seal(SEARCH_PREFIX, user.as_str(), "", payload)
+    }
+
+    /// Reads a token for the next results of a search.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError::Unknown`] for anything that [`Self::search`] did not make for this user.
+    pub fn read_search<const N: usize>(
+        &self,
+        user: &UserId,
+        token: &str,
+    ) -> Result<[u8; N], TokenError> {
+        self.open(SEARCH_PREFIX, user.as_str(), "", token)
     }
 
     fn hash(&self, prefix: &str, user: &str, room: &str, payload: &[u8]) -> Hmac<Sha256> {

@@ -17,6 +17,7 @@ mod power;
 mod preview;
 mod relations;
 mod reports;
+mod search;
 mod send;
 mod service;
 mod upgrade;
@@ -30,6 +31,10 @@ pub use members::MembersQuery;
 pub use membership::{Asked, Invite, JoinTarget, Moderation};
 pub use mutual::MutualRooms;
 pub use relations::{RelationsPage, RelationsQuery, ThreadsList, ThreadsRequest};
+pub use search::{
+    ContextWanted, Group, GroupBy, Profile, ResultContext, SearchIndexer, SearchOrder,
+    SearchRequest, SearchResult, SearchResults,
+};
 pub use send::NewEvent;
 pub use service::{Parts, Rooms, RoomsSettings};
 pub use upgrade::{NotificationSettings, UpgradeRoom};

@@ -18,7 +18,7 @@ use ruma::{
 };
 
 use crate::{
-    NotificationSettings, RoomError,
+    NotificationSettings, RoomError, SearchIndexer,
     actor::{Idle, Registry, Tools},
     hierarchy::Walks,
     wish::Wish,
@@ -47,6 +47,8 @@ pub struct Parts {
     pub times: Arc<dyn EventTimeStore>,
     /// What relates to events.
     pub relations: Arc<dyn RelationStore>,
+    /// The index of words.
+    pub search: Arc<SearchIndexer>,
     /// Who is where.
     pub members: Arc<dyn MemberStore>,
     /// Aliases and the directory.

@@ -20,6 +20,7 @@ use crate::{
     relations::{forget_relation, write_relation},
     rows::EventRow,
     schema::{events, memberships, room_state, rooms},
+    search,
     text::{fold, pack},
     writer::WriteTx,
 };
@@ -391,27 +392,28 @@ fn write_redaction(
     append: &PreparedAppend,
     redacted: &RedactedEvent,
 ) -> Result<(), StorageError> {
-    let emptied = diesel::update(events::table)
+    let target = events::table
         .filter(events::event_id.eq(pack(redacted.event_id.as_str())))
-        .filter(events::room_id.eq(append.event.room_id.as_str()))
+        .filter(events::room_id.eq(append.event.room_id.as_str()));
+    let row: Option<EventRow> = target
+        .select(EventRow::as_select())
+        .first(tx.conn)
+        .optional()
+        .map_err(StorageError::from_diesel)?;
+    let Some(mut event) = row.map(StoredEvent::try_from).transpose()? else {
+        return Ok(());
+    };
+    // While it still says what is in the index of it.
+    search::forget(tx.conn, &event).map_err(StorageError::from_diesel)?;
+    diesel::update(events::table.find(event.position.0))
         .set((
             events::json.eq(&*redacted.json),
             events::redacted_by.eq(Some(append.event.event_id.as_str())),
         ))
         .execute(tx.conn)
         .map_err(StorageError::from_diesel)?;
-    if emptied == 0 {
-        return Ok(());
-    }
-    let row: Option<EventRow> = events::table
-        .filter(events::event_id.eq(pack(redacted.event_id.as_str())))
-        .select(EventRow::as_select())
-        .first(tx.conn)
-        .optional()
-        .map_err(StorageError::from_diesel)?;
-    let Some(event) = row.map(StoredEvent::try_from).transpose()? else {
-        return Ok(());
-    };
+    event.json = Arc::clone(&redacted.json);
+    event.redacted_by = Some(append.event.event_id.clone());
     forget_copies(tx.conn, &event).map_err(StorageError::from_diesel)?;
     tx.scrub();
     let room_id = event.room_id.clone();

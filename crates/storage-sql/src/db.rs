@@ -56,6 +56,7 @@ impl Db {
         migrate::run(&mut conn)?;
         crate::user_directory::fill(&mut conn)?;
         let position = adopt(&mut conn, &options.server_name)?;
+        crate::search::adopt(&mut conn)?;
         stream.announce(position, &[]);
         let failed = |error: std::io::Error| StorageError::Failed(error.to_string());
         let readers = ReadPool::start(&options.url, options.readers).map_err(failed)?;

@@ -24,6 +24,7 @@ mod reports;
 mod rooms;
 mod rows;
 mod schema;
+mod search;
 mod sliding;
 mod spaces;
 mod state;

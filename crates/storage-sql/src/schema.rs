@@ -130,6 +130,8 @@ table! {
     }
 }
 
+table! { search_progress (id) { id -> BigInt, version -> BigInt, position -> BigInt, } }
+
 table! { time_steps (room_id, position) { room_id -> Text, position -> BigInt, } }
 
 table! { room_aliases (alias) { alias -> Text, room_id -> Text, creator -> Text, } }

@@ -19,6 +19,7 @@ mod receipts;
 mod relations;
 mod reports;
 mod rooms;
+mod search;
 mod sliding;
 mod spaces;
 mod state;
@@ -45,6 +46,7 @@ pub use relations::{
 };
 pub use reports::{NewReport, Report, ReportStore, Reported};
 pub use rooms::{Append, Appended, Committed, NewRoom, RedactedEvent, RoomHeadRow, RoomStore};
+pub use search::{SearchQuery, SearchStore};
 pub use sliding::SlidingStore;
 pub use spaces::{RoomPreview, SpaceStore};
 pub use state::{StateStore, StateVersion};

@@ -164,6 +164,30 @@ impl Cell<'_> {
         }
     }
 
+    /// The messages that a search finds. Who was never in a room does not search it.
+    async fn search(&self) {
+        let request = json!({"search_categories": {"room_events": {
+            "search_term": "words",
+            "order_by": "recent",
+            "filter": {"rooms": [self.room.id], "limit": 100},
+        }}});
+        let answer = self.client.post("search", request).await.expect_ok();
+        let found = &answer["search_categories"]["room_events"]["results"];
+        let found: Vec<&str> = found
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|result| id(&result["result"]))
+            .collect();
+        let mut right = match self.reader.knows_the_room() {
+            true => self.reader.visible(0..self.room.events.len()),
+            false => Vec::new(),
+        };
+        right.retain(|event_id| self.room.event(event_id)["type"] == "m.room.message");
+        right.reverse();
+        assert_eq!(found, right, "{}: search", self.name);
+    }
+
     async fn state(&self) {
         let upto = self.reader.state_upto().unwrap_or(0);
         let state = self.room.state(upto);
@@ -463,6 +487,7 @@ async fn b27_a28_each_reader_sees_what_the_rules_give_them_everywhere() {
             cell.pages().await;
             cell.relations().await;
             cell.by_time().await;
+            cell.search().await;
             cell.state().await;
             cell.initial_sync().await;
             cell.single_events().await;

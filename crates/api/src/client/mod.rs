@@ -9,6 +9,7 @@ mod profile;
 mod push;
 mod reports;
 mod rooms;
+mod search;
 mod session;
 mod sync;
 mod user_directory;
@@ -42,6 +43,7 @@ pub fn routes() -> Routes {
     push::list(&mut routes);
     rooms::list(&mut routes);
     reports::list(&mut routes);
+    search::list(&mut routes);
     directory::list(&mut routes);
     sync::list(&mut routes);
     user_directory::list(&mut routes);

@@ -55,7 +55,7 @@ impl Rooms {
 
     /// The way in that a reader has, which is one from outside if they were never joined or have
     /// forgotten the room.
-    async fn possible_access(
+    pub(crate) async fn possible_access(
         &self,
         room_id: &RoomId,
         user_id: &UserId,

@@ -19,6 +19,9 @@ pub(super) fn begin(parts: &Parts, metrics: &Metrics, shutdown: &Shutdown) {
     let fan_out = Arc::clone(&parts.fan_out);
     let stop = shutdown.signal().into_watch();
     actix_rt::spawn(async move { fan_out.run(stop).await });
+    let search = Arc::clone(&parts.search);
+    let stop = shutdown.signal().into_watch();
+    actix_rt::spawn(async move { search.run(stop).await });
     let metrics = metrics.clone();
     every(METRICS_EVERY, move || metrics.upkeep());
     let sync = parts.sync.clone();

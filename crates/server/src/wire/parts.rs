@@ -15,7 +15,7 @@ use greenroom_ephemeral::{
 use greenroom_events::{EventSigner, RoomVersion};
 use greenroom_model::{Clock, SystemClock, TokenSigner};
 use greenroom_push::{PushService, Pushers};
-use greenroom_rooms::{Rooms, RoomsSettings};
+use greenroom_rooms::{Rooms, RoomsSettings, SearchIndexer};
 use greenroom_storage::StorageError;
 use greenroom_storage_sql::{DatabaseUrl, Db, DbOptions};
 use greenroom_stream::ChangeStream;
@@ -88,15 +88,24 @@ pub(crate) fn administration(
     let auth = Arc::new(auth_service(config, &database)?);
     let signer = Arc::new(keys::signer(data_dir, &config.server_name)?);
     let ignored = Arc::new(IgnoreLists::new(database.shared()));
+    // Not run: what an operator does is indexed when the server runs again.
+    let search = indexer(&database);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let rooms = rooms(&database, signer, &ignored, &clock, 1, None);
+    let rooms = rooms(&database, signer, &ignored, &search, &clock, 1, None);
     Ok((database, Operator { auth, rooms }))
+}
+
+/// Has the index of words follow the stream.
+fn indexer(database: &Db) -> Arc<SearchIndexer> {
+    let stream = database.stream().clone();
+    Arc::new(SearchIndexer::new(database.shared(), stream))
 }
 
 fn rooms(
     database: &Db,
     signer: Arc<EventSigner>,
     ignored: &Arc<IgnoreLists>,
+    search: &Arc<SearchIndexer>,
     clock: &Arc<dyn Clock>,
     arbiters: usize,
     push: Option<&PushService>,
@@ -110,6 +119,7 @@ fn rooms(
         timeline: database.shared(),
         times: database.shared(),
         relations: database.shared(),
+        search: Arc::clone(search),
         members: database.shared(),
         directory: database.shared(),
         reports: database.shared(),
@@ -126,6 +136,13 @@ fn rooms(
             arbiters,
         },
     })
+}
+
+fn sync_settings(config: &Config) -> SyncSettings {
+    SyncSettings {
+        parked_per_device: config.limits.parked_syncs_per_device,
+        max_timeout: Duration::from_mins(5),
+    }
 }
 
 fn auth_service(config: &Config, database: &Db) -> Result<AuthService, ServeError> {
@@ -222,6 +239,7 @@ pub(crate) struct Parts {
     pub(crate) fan_out: Arc<ProfileFanOut>,
     pub(crate) push: PushService,
     pub(crate) pushers: Arc<Pushers>,
+    pub(crate) search: Arc<SearchIndexer>,
     receipts: web::Data<ReceiptService>,
     profiles: web::Data<ProfileService>,
     directory: web::Data<UserDirectory>,
@@ -250,10 +268,19 @@ impl Parts {
         let typing = typing(database, &clock);
         let presence = presence(config, database, &clock);
         let ignored = Arc::new(IgnoreLists::new(database.shared()));
+        let search = indexer(database);
         let push = push(database, &ignored, &tokens, &clock);
         let pushers = outbound::pushers(config, database, &push, &ignored, &clock)?;
         let workers = config.workers;
-        let rooms = rooms(database, signer, &ignored, &clock, workers, Some(&push));
+        let rooms = rooms(
+            database,
+            signer,
+            &ignored,
+            &search,
+            &clock,
+            workers,
+            Some(&push),
+        );
         let sync = SyncService::start(greenroom_sync::Parts {
             members: database.shared(),
             timeline: database.shared(),
@@ -274,10 +301,7 @@ impl Parts {
             tokens,
             clock: Arc::clone(&clock),
             shutdown: shutdown.signal().into_watch(),
-            settings: SyncSettings {
-                parked_per_device: config.limits.parked_syncs_per_device,
-                max_timeout: Duration::from_mins(5),
-            },
+            settings: sync_settings(config),
         });
         let fan_out = fan_out(database, &rooms);
         stream.observe(vec![
@@ -290,6 +314,7 @@ impl Parts {
             Arc::clone(&typing) as _,
             Arc::clone(&presence) as _,
             Arc::clone(&fan_out) as _,
+            Arc::clone(&search) as _,
         ]);
         let settings = AccountDataSettings::default();
         Ok(Self {
@@ -314,6 +339,7 @@ impl Parts {
             fan_out,
             push,
             pushers,
+            search,
         })
     }
 

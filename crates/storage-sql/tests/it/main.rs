@@ -30,6 +30,7 @@ mod relations;
 mod reports;
 mod restart;
 mod rooms;
+mod search;
 mod sliding;
 mod spaces;
 mod state;

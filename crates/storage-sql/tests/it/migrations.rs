@@ -131,7 +131,10 @@ fn both_trees_make_the_same_columns_and_indexes() {
                 .map(|line| line.split("--").next().unwrap_or_default())
                 .collect::<Vec<_>>()
                 .join(" ");
-            for statement in sql.split(';').filter(|text| !text.trim().is_empty()) {
+            // The index of words is each engine's own.
+            let own = ["search_index", "search_entries"];
+            let shared = sql.split(';').filter(|text| !text.trim().is_empty());
+            for statement in shared.filter(|text| !own.iter().any(|name| text.contains(name))) {
                 let same = statement
                     .replace("COLLATE \"C\"", "")
                     .replace("BYTEA", "BLOB")

@@ -1,5 +1,7 @@
 //! No question reads a whole table: what SQLite plans to do for each of them.
 
+mod words;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Mutex,
