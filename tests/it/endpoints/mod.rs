@@ -135,6 +135,7 @@ impl Stage {
             "receipt_type" => "m.read",
             "kind" => "override",
             "rule_id" => ".m.rule.master",
+            "rel_type" => "m.thread",
             "stage" => "m.login.registration_token",
             _ => panic!("say what {name} in {} stands for", endpoint.path),
         }
