@@ -2,6 +2,7 @@
 
 import nio
 from nio.api import PushRuleKind, RelationshipType
+from nio.responses import RoomUpgradeResponse
 
 from checks import check, ok, same
 
@@ -94,10 +95,10 @@ async def space(alice, bob, room_id):
 
 async def replace(alice, bob, room_id):
     """A room is replaced by a new one."""
-    created = ok(await alice.client.room_create(name="Too small"), nio.RoomCreateResponse, "create room")
+    created = ok(await alice.client.room_create(name="Too small", room_version="10"), nio.RoomCreateResponse, "create room")
     await alice.sees(lambda: created.room_id in alice.client.rooms, "the created room")
     upgraded = await alice.client.room_upgrade(created.room_id, "11")
-    new_id = ok(upgraded, nio.RoomUpgradeResponse, "upgrade").new_room_id
+    new_id = ok(upgraded, RoomUpgradeResponse, "upgrade").room_id
     tombstone = await alice.client.room_get_state_event(created.room_id, "m.room.tombstone")
     ok(tombstone, nio.RoomGetStateEventResponse, "tombstone")
     same(tombstone.content["replacement_room"], new_id, "tombstone")

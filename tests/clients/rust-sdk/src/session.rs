@@ -9,7 +9,7 @@ use matrix_sdk::ruma::events::receipt::{ReceiptType, SyncReceiptEvent};
 use matrix_sdk::ruma::events::room::message::OriginalSyncRoomMessageEvent;
 use matrix_sdk::ruma::events::typing::SyncTypingEvent;
 use matrix_sdk::ruma::{OwnedEventId, OwnedUserId, RoomId, UserId};
-use matrix_sdk::{Client, Room};
+use matrix_sdk::{Client, Room, ThreadingSupport};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -134,6 +134,9 @@ impl Session {
     pub async fn new(url: &str) -> Result<Self> {
         let client = Client::builder()
             .homeserver_url(url)
+            .with_threading_support(ThreadingSupport::Enabled {
+                with_subscriptions: false,
+            })
             .request_config(RequestConfig::new().disable_retry().timeout(PATIENCE))
             .build()
             .await
