@@ -71,7 +71,7 @@ pub(crate) struct Propose(pub(crate) Arc<Wish>);
 
 /// A wish that the room allows.
 pub(crate) enum Accepted {
-    /// There is nothing to append: the event is there.
+    /// There is nothing to append: the event is in the database.
     Done(OwnedEventId),
     /// Its append is on the way.
     InFlight(InFlight),
@@ -99,6 +99,8 @@ pub(crate) struct RoomActor {
     /// How many heads were dropped. What was read for an earlier one is not taken in.
     dropped: u64,
     recent: Recent,
+    /// The newest append that the writer was handed: when it is committed, so are all before it.
+    newest: Option<InFlight>,
     last_wish: Instant,
     /// Waits for what is in flight, to end after it.
     ending: bool,
@@ -122,6 +124,7 @@ impl RoomActor {
             head: None,
             dropped: 0,
             recent: Recent::default(),
+            newest: None,
             last_wish: Instant::now(),
             ending: false,
         }
@@ -141,13 +144,14 @@ impl RoomActor {
         };
         match step {
             Err(refused) => Box::pin(fut::err(refused)),
-            Ok(Step::Nothing(event_id)) => Box::pin(fut::ok(Accepted::Done(event_id))),
+            Ok(Step::Nothing(event_id)) => Box::pin(fut::ok(self.already(event_id))),
             Ok(Step::Append(append)) => {
                 let in_flight = self.append(*append, &wish);
                 Box::pin(fut::ok(Accepted::InFlight(in_flight)))
             }
             Ok(Step::Upgrade(upgrade)) => {
                 let in_flight = self.tools.upgrade(*upgrade);
+                self.newest = Some(in_flight.clone());
                 Box::pin(fut::ok(Accepted::InFlight(in_flight)))
             }
             Ok(Step::Load(keys)) => self.load_then_propose(keys, wish, rounds),
@@ -162,7 +166,20 @@ impl RoomActor {
         if let Some(used) = &wish.transaction {
             self.recent.insert(used.key, in_flight.clone());
         }
+        self.newest = Some(in_flight.clone());
         in_flight
+    }
+
+    /// Says that an event has done what is wished for, once the event is committed: it may be on
+    /// its way itself.
+    fn already(&self, event_id: OwnedEventId) -> Accepted {
+        let generation = self.head.as_ref().map(RoomHead::generation);
+        match &self.newest {
+            Some(newest) if Some(newest.generation) == generation => {
+                Accepted::InFlight(newest.before(event_id))
+            }
+            _ => Accepted::Done(event_id),
+        }
     }
 
     /// Forgets a head that an append of its generation has proven wrong.

@@ -14,7 +14,7 @@ use futures_util::{
     future::{BoxFuture, Either},
 };
 use greenroom_model::TransactionKey;
-use greenroom_storage::Committed;
+use greenroom_storage::{Committed, StorageError};
 use ruma::OwnedEventId;
 use tokio::sync::Mutex;
 
@@ -47,6 +47,20 @@ impl InFlight {
         });
         Self {
             generation,
+            answer: Arc::new(Mutex::new(Either::Left(outcome.boxed()))),
+        }
+    }
+
+    /// Resolves with an event from before this append, once this is committed. If it fails, so may
+    /// that event: the wish has to be looked at again.
+    pub(crate) fn before(&self, event_id: OwnedEventId) -> Self {
+        let newest = self.clone();
+        let outcome = async move {
+            let committed = newest.outcome().await;
+            committed.map_or(Err(StorageError::StaleHead.into()), |_| Ok(event_id))
+        };
+        Self {
+            generation: self.generation,
             answer: Arc::new(Mutex::new(Either::Left(outcome.boxed()))),
         }
     }

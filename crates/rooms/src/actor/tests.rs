@@ -419,6 +419,34 @@ fn a55_a_retry_of_what_panicked_after_its_commit_finds_its_event() {
 }
 
 #[test]
+fn what_is_so_already_is_acknowledged_after_the_commit_that_made_it_so() {
+    actix::System::new().block_on(async {
+        let setup = Setup::new(Idle::default());
+        let sign = || wish(draft("test.sign", Some(""), [("body", "open")]));
+        setup.shelf.hold();
+        let queued = |count| move |setup: &Setup| setup.shelf.queue.lock().len() == count;
+        let first = setup.propose(tea(), sign());
+        setup.until(queued(1)).await;
+        let same = setup.propose(tea(), sign());
+        // The actor has answered whoever asked before this one.
+        let last = setup.propose(tea(), note("last"));
+        setup.until(queued(2)).await;
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!same.is_finished(), "acknowledged before the commit");
+        setup.shelf.commit();
+        let event_id = first.await.unwrap().unwrap();
+        assert_eq!(same.await.unwrap().unwrap(), event_id);
+        last.await.unwrap().unwrap();
+        // And at once, when it is committed.
+        let again = setup.propose(tea(), sign()).await.unwrap().unwrap();
+        assert_eq!(again, event_id);
+        assert_eq!(setup.shelf.story(&tea()), ["open", "last"]);
+    });
+}
+
+#[test]
 fn an_actor_that_nobody_needs_leaves_nothing_in_memory() {
     actix::System::new().block_on(async {
         let setup = Setup::new(Idle {
