@@ -78,7 +78,7 @@ pub enum RoomError {
     Panicked,
     /// Storage failed.
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    Storage(StorageError),
 }
 
 impl From<Unanswered> for RoomError {
@@ -90,5 +90,14 @@ impl From<Unanswered> for RoomError {
 impl From<EventError> for RoomError {
     fn from(error: EventError) -> Self {
         Self::Event(Arc::new(error))
+    }
+}
+
+impl From<StorageError> for RoomError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::DuplicateAnnotation => Self::DuplicateAnnotation,
+            error => Self::Storage(error),
+        }
     }
 }

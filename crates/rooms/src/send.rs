@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use greenroom_events::{Draft, RoomVersion, check::canonical_aliases, json, redact::redact};
-use greenroom_storage::StorageError;
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, EventId, MilliSecondsSinceUnixEpoch, OwnedEventId,
     OwnedUserId, RoomId, UserId, events::room::server_acl::RoomServerAclEventContent,
@@ -72,6 +71,7 @@ impl Rooms {
             redacts: event.redacts,
             origin_server_ts_override: event.origin_server_ts,
         };
+        let _one_by_one = self.annotations().enter(&draft).await;
         if let Some(event_id) = self
             .check_relation(room_id, &draft, transaction.as_ref())
             .await?
@@ -91,7 +91,6 @@ impl Rooms {
         sent.map_err(|error| match error {
             // Whether there is such a room is nobody's business who is not in it.
             RoomError::NoSuchRoom => RoomError::NotInRoom,
-            RoomError::Storage(StorageError::DuplicateAnnotation) => RoomError::DuplicateAnnotation,
             other => other,
         })
     }

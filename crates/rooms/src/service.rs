@@ -21,6 +21,7 @@ use crate::{
     NotificationSettings, RoomError, SearchIndexer,
     actor::{Idle, Registry, Tools},
     hierarchy::Walks,
+    relations::Annotations,
     wish::Wish,
 };
 
@@ -90,6 +91,7 @@ pub(crate) struct Inner {
     pub(crate) parts: Parts,
     registry: Registry,
     walks: Walks,
+    annotations: Annotations,
     /// The time that the last create event was given, in milliseconds since the Unix epoch.
     last_creation_ms: AtomicU64,
 }
@@ -111,9 +113,14 @@ impl Rooms {
                 parts,
                 registry,
                 walks: Walks::default(),
+                annotations: Annotations::default(),
                 last_creation_ms: AtomicU64::new(0),
             }),
         }
+    }
+
+    pub(crate) fn annotations(&self) -> &Annotations {
+        &self.inner.annotations
     }
 
     pub(crate) fn parts(&self) -> &Parts {

@@ -43,7 +43,7 @@ async fn of_identical_reactions_at_once_one_is_sent() {
     let (alice, bob, room) = shared_room(&server, json!({})).await;
     let target = say(&alice, &room, text("target")).await;
     for key in ["a", "b", "c"] {
-        let all = join_all((0..8).map(|_| react(&bob, &room, &target, key))).await;
+        let all = join_all((0..24).map(|_| react(&bob, &room, &target, key))).await;
         let sent = all.iter().filter(|answer| answer.status == 200).count();
         assert_eq!(sent, 1, "{key}");
         for refused in all.into_iter().filter(|answer| answer.status != 200) {

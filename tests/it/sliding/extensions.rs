@@ -187,11 +187,41 @@ async fn what_is_unread_comes_with_the_event_and_goes_with_the_receipt() {
     let event = bob.send_text(&room, "t1", "hey").await;
     let second = slide(&alice, Some(pos(&first)), super::all(5)).await;
     assert_eq!(count(&second), 1);
+    // Clients take a room that comes without counts for one that is read.
+    let relation = json!({"rel_type": "m.annotation", "event_id": event, "key": "🎉"});
+    bob.send(&room, "m.reaction", "t2", json!({"m.relates_to": relation}))
+        .await;
+    let second = slide(&alice, Some(pos(&second)), super::all(5)).await;
+    assert_eq!(count(&second), 1);
     let waiting = ask(&alice, Some(pos(&second)), 30_000, super::all(5));
     let (third, ()) = tokio::join!(waiting, read(&alice, &room, "m.read", &event));
     let third = third.expect_ok();
     assert_eq!(count(&third), 0);
     assert_eq!(third["rooms"][&room]["timeline"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_limited_timeline_is_summed_up() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_public_room().await;
+    let parent = alice.send_text(&room, "root", "who brings what?").await;
+    let relation = json!({"rel_type": "m.thread", "event_id": parent});
+    let reply = json!({"msgtype": "m.text", "body": "bread", "m.relates_to": relation});
+    alice.send(&room, "m.room.message", "reply", reply).await;
+    let edit = json!({
+        "msgtype": "m.text", "body": "* who?", "m.new_content": {"msgtype": "m.text", "body": "who?"},
+        "m.relates_to": {"rel_type": "m.replace", "event_id": parent},
+    });
+    alice.send(&room, "m.room.message", "edit", edit).await;
+    let first = slide(&alice, None, super::all(3)).await;
+    assert_eq!(first["rooms"][&room]["limited"], true);
+    let event = &first["rooms"][&room]["timeline"][0];
+    assert_eq!(event["event_id"], parent);
+    let summed = &event["unsigned"]["m.relations"];
+    assert_eq!(summed["m.thread"]["count"], 1);
+    let edited = &summed["m.replace"]["content"]["m.new_content"]["body"];
+    assert_eq!(edited, "who?");
 }
 
 #[tokio::test]

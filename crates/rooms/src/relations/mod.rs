@@ -4,6 +4,7 @@ mod relating;
 mod sending;
 mod threads;
 
+pub(crate) use self::sending::Annotations;
 pub use self::{
     relating::{RelationsPage, RelationsQuery},
     threads::{ThreadsList, ThreadsRequest},

@@ -1,13 +1,54 @@
 //! What may not be sent for what it relates to.
 
+use std::hash::{BuildHasher, RandomState};
+
 use greenroom_events::{
     Draft,
     relations::{relation_in, relation_of},
 };
 use greenroom_model::{Relation, rel_type};
 use ruma::{OwnedEventId, RoomId};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{RoomError, Rooms, wish::TransactionUse};
+
+/// How many annotations that have nothing in common may be on their way at once, at most.
+const LANES: usize = 64;
+
+/// Lets identical annotations be sent one after the other, so that the second is refused before the
+/// room's actor builds upon it: what is built upon one that the database refuses has to be built
+/// again.
+pub(crate) struct Annotations {
+    hasher: RandomState,
+    lanes: [Mutex<()>; LANES],
+}
+
+impl Default for Annotations {
+    fn default() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            lanes: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+}
+
+impl Annotations {
+    /// To be held until the annotation is committed; `None` for everything else.
+    pub(crate) async fn enter(&self, draft: &Draft) -> Option<MutexGuard<'_, ()>> {
+        let relation = relation_in(
+            &draft.event_type,
+            draft.state_key.as_deref(),
+            &draft.content,
+        )?;
+        let key = relation.key?;
+        let identity = (relation.target, &draft.sender, &draft.event_type, key);
+        let lane = self.hasher.hash_one(identity) % LANES as u64;
+        let lane = usize::try_from(lane)
+            .ok()
+            .and_then(|lane| self.lanes.get(lane))?;
+        Some(lane.lock().await)
+    }
+}
 
 impl Rooms {
     /// Looks at what a draft relates to. Gives the event that the same request has made before, if

@@ -139,16 +139,24 @@ impl Reading<'_> {
             position: timeline.start,
         };
         let tokens = &self.service.parts.tokens;
-        // What relates to the events of a whole timeline is in it too.
-        let events = match timeline.limited {
-            true => self.render_bundled(&timeline.events, history).await?,
-            false => self.render_tail(&timeline.events, history).await?,
-        };
         Ok(Batch {
-            events,
+            events: self.render_timeline(timeline, history).await?,
             limited: timeline.limited,
             prev_batch: Some(tokens.page(&self.user.user_id, room_id, token)),
         })
+    }
+
+    /// A timeline's events as the user sees them, summed up with what relates to them if that may
+    /// not be in the timeline itself.
+    pub(crate) async fn render_timeline(
+        &self,
+        timeline: &Timeline,
+        history: &VisibilityHistory,
+    ) -> Result<Vec<Box<RawValue>>, SyncError> {
+        match timeline.limited {
+            true => self.render_bundled(&timeline.events, history).await,
+            false => self.render_tail(&timeline.events, history).await,
+        }
     }
 
     /// Prepared events as the user sees them.

@@ -93,9 +93,6 @@ impl Sliding<'_> {
             // Threads among it: there is no extension that would tell of them apart.
             said.unread = reading.unread(room, listed.joined_since).await?.room;
         }
-        if sent.is_none_or(|sent| sent.said.unread != said.unread) {
-            answer.unread = Some(said.unread.into());
-        }
         said.is_direct = data.direct.contains(&listed.room_id);
         let was_direct = sent.is_some_and(|sent| sent.said.is_direct);
         answer.is_dm = (said.is_direct != was_direct).then_some(said.is_direct);
@@ -126,13 +123,13 @@ impl Sliding<'_> {
         if is_silent {
             return Ok((None, record));
         }
+        // Also where it has not changed: clients take a room without counts for one that is read.
+        answer.unread = Some(said.unread.into());
         answer.initial = sent.is_none();
         answer.membership = sent.is_none().then_some(MembershipState::Join);
         answer.expanded_timeline = stretch.is_expanded;
         answer.required_state = reading.render_tail(&state, &stretch.history).await?;
-        answer.timeline = reading
-            .render_tail(&timeline.events, &stretch.history)
-            .await?;
+        answer.timeline = reading.render_timeline(timeline, &stretch.history).await?;
         answer.limited = timeline.limited;
         answer.prev_batch = Some(self.page(&listed.room_id, timeline.start));
         answer.num_live = Some(self.live(timeline));

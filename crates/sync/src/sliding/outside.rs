@@ -210,7 +210,7 @@ impl Sliding<'_> {
             prev_batch: Some(self.page(room_id, timeline.start)),
             num_live: Some(self.live(&timeline)),
             required_state: reading.render_tail(&state, &history).await?,
-            timeline: reading.render_tail(&timeline.events, &history).await?,
+            timeline: reading.render_timeline(&timeline, &history).await?,
             ..RoomAnswer::default()
         };
         if is_new && departed.is_some() {
