@@ -51,6 +51,8 @@ pub struct Judge {
     /// `underride`.
     after: Vec<Rule>,
     asks_display_name: bool,
+    /// Whether any rule asks for the sender's power.
+    asks_power: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,14 @@ impl Condition {
     /// Whether a pattern for bodies can ever match.
     pub(crate) fn is_body_pattern(pattern: &str) -> bool {
         Self::matches(BODY, pattern).can_hold()
+    }
+
+    /// Whether asking this takes a search in a text: other conditions compare at most.
+    pub(crate) fn searches(condition: &PushCondition) -> bool {
+        match condition {
+            PushCondition::EventMatch(it) => it.key == BODY || it.pattern.contains(['*', '?']),
+            other => other.kind() == "contains_display_name",
+        }
     }
 
     fn matches(path: &str, pattern: &str) -> Self {
@@ -157,6 +167,7 @@ impl Judge {
             senders: HashMap::new(),
             after: Vec::new(),
             asks_display_name: false,
+            asks_power: false,
         };
         for rule in rules.iter().filter(|rule| rule.enabled()) {
             match rule {
@@ -181,10 +192,14 @@ impl Judge {
                 _ => {}
             }
         }
-        let all = judge.before.iter().chain(&judge.after);
-        judge.asks_display_name = all
-            .flat_map(|rule| &rule.conditions)
-            .any(|condition| matches!(condition, Condition::DisplayName(_)));
+        let has = |wanted: fn(&Condition) -> bool| {
+            let mut all = judge.before.iter().chain(&judge.after);
+            all.any(|rule| rule.conditions.iter().any(wanted))
+        };
+        let asks_display_name = has(|condition| matches!(condition, Condition::DisplayName(_)));
+        let asks_power = has(|condition| matches!(condition, Condition::SenderMay(_)));
+        judge.asks_display_name = asks_display_name;
+        judge.asks_power = asks_power;
         judge
     }
 
@@ -198,6 +213,25 @@ impl Judge {
     #[must_use]
     pub fn asks_display_name(&self) -> bool {
         self.asks_display_name
+    }
+
+    /// Whether it may depend on the power levels what the rules make of an event: they are asked
+    /// for where all else that a rule wants is so.
+    pub(crate) fn asks_power(
+        &self,
+        event: &Candidate,
+        room: &RoomContext,
+        display_name: Option<&str>,
+    ) -> bool {
+        let is_asked = |rule: &Rule| {
+            let (power, other): (Vec<_>, Vec<_>) = rule
+                .conditions
+                .iter()
+                .partition(|condition| matches!(condition, Condition::SenderMay(_)));
+            let mut other = other.into_iter();
+            !power.is_empty() && other.all(|condition| condition.holds(event, room, display_name))
+        };
+        self.asks_power && self.before.iter().chain(&self.after).any(is_asked)
     }
 
     /// What the first rule that matches says; `None` if none does, or if the event is the user's

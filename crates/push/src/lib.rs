@@ -2,6 +2,7 @@
 //!
 //! See [push notifications](https://spec.matrix.org/v1.19/client-server-api/#push-notifications).
 
+mod court;
 mod error;
 mod event;
 mod glob;

@@ -3,6 +3,8 @@
 //! Nothing is stored for it. The user's joined rooms are read backward together, always the one
 //! with the newest event, and each event is judged by the rules as they are.
 
+mod stays;
+
 use std::{
     collections::{BinaryHeap, HashMap, VecDeque, hash_map::Entry},
     sync::Arc,
@@ -20,7 +22,8 @@ use ruma::{DeviceId, OwnedRoomId, RoomId, UserId, events::room::member::Membersh
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{PushError, PushService, judge::Verdict, service::Court};
+use self::stays::{Stretch, stays};
+use crate::{PushError, PushService, court::Court, judge::Verdict};
 
 /// How tokens of this list begin.
 const TOKEN: &str = "n1";
@@ -74,6 +77,8 @@ struct Cursor {
     /// Those that were read and not looked at, the newest first.
     events: VecDeque<StoredEvent>,
     history: VisibilityHistory,
+    /// The stretches of the room that are still to be read, the newest last.
+    stays: Vec<Stretch>,
     /// What is unread in it.
     unread: Vec<StreamPosition>,
     court: Option<Court>,
@@ -134,6 +139,13 @@ impl PushService {
                 }
             };
             self.refill(cursor, &room_id, position).await?;
+            // Where it was only known that nothing is newer, another room may have something newer.
+            if let Some(next) = cursor.events.front()
+                && next.position < position
+            {
+                heap.push((next.position, room_id));
+                continue;
+            }
             let Some(event) = cursor.events.pop_front() else {
                 continue;
             };
@@ -183,20 +195,27 @@ impl PushService {
         Ok(StreamPosition(from.ok_or(PushError::UnknownToken)?).min(now))
     }
 
-    /// Reads on in a room of which nothing is left in memory.
+    /// Reads on in a room of which nothing is left in memory, where the user was there.
     async fn refill(
         &self,
         cursor: &mut Cursor,
         room_id: &RoomId,
         upto: StreamPosition,
     ) -> Result<(), PushError> {
-        if cursor.events.is_empty() {
-            let start = StreamPosition::START;
-            let timeline = &self.inner.parts.timeline;
-            let events = timeline
-                .events_between(room_id, start, upto, Direction::Backward, BATCH)
-                .await?;
-            cursor.events = events.into();
+        while cursor.events.is_empty()
+            && let Some((after, end)) = cursor.stays.last().copied()
+        {
+            let upto = upto.min(end);
+            if upto > after {
+                let timeline = &self.inner.parts.timeline;
+                let events = timeline
+                    .events_between(room_id, after, upto, Direction::Backward, BATCH)
+                    .await?;
+                cursor.events = events.into();
+            }
+            if cursor.events.is_empty() {
+                cursor.stays.pop();
+            }
         }
         Ok(())
     }
@@ -209,9 +228,11 @@ impl PushService {
     ) -> Result<Cursor, PushError> {
         let state = &self.inner.parts.state;
         let (visibility, memberships) = state.reader_history(room_id, user_id).await?;
+        let history = VisibilityHistory::new(user_id, &visibility, &memberships);
         Ok(Cursor {
             events: VecDeque::new(),
-            history: VisibilityHistory::new(user_id, &visibility, &memberships),
+            stays: stays(&history, memberships.iter().map(|event| event.position)),
+            history,
             unread: self
                 .inner
                 .unread_positions(user_id, room_id, joined_since)
@@ -242,13 +263,13 @@ impl PushService {
         let rules = self.inner.rules_of(&user).await?;
         let judge = &rules.judge;
         if cursor.court.is_none() {
-            cursor.court = Some(self.inner.court(user_id, judge, event).await?);
+            cursor.court = Some(self.inner.court(user_id, judge, &event.room_id).await?);
         }
         let event = Arc::new(event.clone());
-        let verdict = cursor
-            .court
-            .as_ref()
-            .and_then(|court| self.inner.judge(judge, court, &event));
+        let verdict = match &cursor.court {
+            Some(court) => self.inner.judge(judge, court, &event).await?,
+            None => None,
+        };
         Ok(verdict.filter(|verdict| verdict.notifies))
     }
 

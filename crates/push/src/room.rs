@@ -13,7 +13,8 @@ const NOTIFICATION_DEFAULT: i64 = 50;
 /// What a creator has where there are no power levels.
 const CREATOR_LEVEL: i64 = 100;
 
-/// What of a room matters to push rules, as it stands now.
+/// What of a room matters to push rules: the members as they are now, the power levels as they were
+/// at the event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoomContext {
     /// How many are joined.

@@ -12,11 +12,29 @@ use crate::room::{NotificationPower, RoomContext};
 /// How many rooms are kept.
 const KEPT: usize = 10_000;
 
+/// Later than anything that was committed.
+pub(crate) const NEWEST: StreamPosition = StreamPosition(i64::MAX);
+
+/// A room as it stands.
+#[derive(Debug)]
+pub(crate) struct RoomNow {
+    pub(crate) context: RoomContext,
+    /// The event that set the power levels: what came before was sent under others.
+    power_since: StreamPosition,
+}
+
+impl RoomNow {
+    /// Whether the power levels that stand are those that stood at a position.
+    pub(crate) fn has_power_of(&self, at: StreamPosition) -> bool {
+        self.power_since <= at
+    }
+}
+
 #[derive(Debug, Default)]
 struct Slot {
     /// Another one whenever the state has changed.
     edition: u64,
-    context: Option<Arc<RoomContext>>,
+    now: Option<Arc<RoomNow>>,
 }
 
 /// Rooms as push rules look at them.
@@ -35,37 +53,50 @@ impl Rooms {
         }
     }
 
-    /// The room as it stands now.
-    pub(crate) async fn context(
-        &self,
-        room_id: &RoomId,
-        upto: StreamPosition,
-    ) -> Result<Arc<RoomContext>, StorageError> {
+    /// The room as it stands now: after everything that was committed, whether readers may see it
+    /// yet or not. So no change that was announced before the question is missed.
+    pub(crate) async fn now(&self, room_id: &RoomId) -> Result<Arc<RoomNow>, StorageError> {
         let edition = match self
             .known
             .get(room_id)
-            .map(|slot| (slot.edition, slot.context.clone()))
+            .map(|slot| (slot.edition, slot.now.clone()))
         {
-            Some((_, Some(context))) => return Ok(context),
+            Some((_, Some(now))) => return Ok(now),
             Some((edition, None)) => edition,
             // In the map before it is read: a change that comes in between finds it there.
             None => self.known.entry(room_id.to_owned()).or_default().edition,
         };
-        let place = |event_type: &str| (event_type.to_owned(), String::new());
-        let places = vec![place("m.room.create"), place("m.room.power_levels")];
-        let state = self.state.state_entries_at(room_id, upto, places).await?;
-        let find = |event_type: &str| state.iter().find(|event| event.event_type == event_type);
+        let (power, power_since) = self.power_at(room_id, NEWEST).await?;
         let counts = self.members.member_counts(room_id).await?;
-        let context = Arc::new(RoomContext {
+        let context = RoomContext {
             joined_members: counts.joined,
-            power: NotificationPower::new(find("m.room.create"), find("m.room.power_levels")),
+            power,
+        };
+        let now = Arc::new(RoomNow {
+            context,
+            power_since,
         });
         if let Some(mut slot) = self.known.get_mut(room_id)
             && slot.edition == edition
         {
-            slot.context = Some(Arc::clone(&context));
+            slot.now = Some(Arc::clone(&now));
         }
-        Ok(context)
+        Ok(now)
+    }
+
+    /// Who could trigger which notifications at a position, and since when.
+    pub(crate) async fn power_at(
+        &self,
+        room_id: &RoomId,
+        at: StreamPosition,
+    ) -> Result<(NotificationPower, StreamPosition), StorageError> {
+        let place = |event_type: &str| (event_type.to_owned(), String::new());
+        let places = vec![place("m.room.create"), place("m.room.power_levels")];
+        let state = self.state.state_entries_at(room_id, at, places).await?;
+        let find = |event_type: &str| state.iter().find(|event| event.event_type == event_type);
+        let power = NotificationPower::new(find("m.room.create"), find("m.room.power_levels"));
+        let since = state.iter().map(|event| event.position).max();
+        Ok((power, since.unwrap_or_default()))
     }
 
     /// A state event was committed.
@@ -75,7 +106,7 @@ impl Rooms {
             && let Some(mut slot) = self.known.get_mut(&event.room_id)
         {
             slot.edition += 1;
-            slot.context = None;
+            slot.now = None;
         }
     }
 

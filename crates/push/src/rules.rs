@@ -148,6 +148,12 @@ mod tests {
             read(&rules.content()),
             json!({ "global": read(&rules.global()) })
         );
+        let ids = rules.ruleset().iter();
+        assert!(
+            ids.map(AnyPushRuleRef::rule_id)
+                .all(|id| id.starts_with('.')),
+            "predefined rules are known by their dot"
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio::sync::RwLockReadGuard;
 use crate::{
     PushError, PushRules, RuleChange,
     event::Candidate,
-    judge::{Judge, Verdict},
+    judge::Verdict,
     rooms::Rooms,
     user::{Rules, User},
 };
@@ -67,10 +67,10 @@ pub(crate) struct Inner {
     pub(crate) parts: Parts,
     pub(crate) rooms: Rooms,
     users: DashMap<OwnedUserId, Arc<User>>,
-    candidates: Cache<StreamPosition, Arc<Candidate>>,
+    pub(crate) candidates: Cache<StreamPosition, Arc<Candidate>>,
     /// What redactions have emptied, by their positions.
     pub(crate) redactions: Cache<StreamPosition, Option<StreamPosition>>,
-    judgments: metrics::Counter,
+    pub(crate) judgments: metrics::Counter,
 }
 
 impl PushService {
@@ -124,7 +124,18 @@ impl PushService {
         change: RuleChange,
     ) -> Result<(), PushError> {
         let changed = |rules: &PushRules| rules.changed(change).map(Some);
-        self.inner.change_rules(user_id, changed).await
+        self.change(user_id, changed).await
+    }
+
+    /// Changes a user's rules, whether the caller waits for it or goes: what has begun to be
+    /// written has to be in memory as well.
+    async fn change(
+        &self,
+        user_id: &UserId,
+        change: impl FnOnce(&PushRules) -> Result<Option<PushRules>, PushError> + Send + 'static,
+    ) -> Result<(), PushError> {
+        let (inner, user_id) = (Arc::clone(&self.inner), user_id.to_owned());
+        to_its_end(async move { inner.change_rules(&user_id, change).await }).await
     }
 
     /// Copies a user's rules for a room to the one that has taken its place, unless they have some
@@ -139,8 +150,9 @@ impl PushService {
         from: &RoomId,
         to: &RoomId,
     ) -> Result<(), PushError> {
-        let changed = |rules: &PushRules| Ok(rules.carried_over(from, to));
-        self.inner.change_rules(user_id, changed).await
+        let (from, to) = (from.to_owned(), to.to_owned());
+        let changed = move |rules: &PushRules| Ok(rules.carried_over(&from, &to));
+        self.change(user_id, changed).await
     }
 
     /// What a user's rules say of an event; `None` if none matches. Whether the user may see the
@@ -158,8 +170,8 @@ impl PushService {
         let user = inner.user(user_id);
         let rules = inner.rules_of(&user).await?;
         let judge = rules.at(event.position);
-        let court = inner.court(user_id, judge, event).await?;
-        Ok(inner.judge(judge, &court, event))
+        let court = inner.court(user_id, judge, &event.room_id).await?;
+        inner.judge(judge, &court, event).await
     }
 
     /// Keeps what was judged for those who are no longer asked about, and forgets them. Call it
@@ -174,12 +186,6 @@ impl PushService {
     pub async fn stop(&self) {
         self.inner.keep_all().await;
     }
-}
-
-/// What a judge has to know beside the event.
-pub(crate) struct Court {
-    pub(crate) room: Arc<crate::RoomContext>,
-    pub(crate) display_name: Option<String>,
 }
 
 impl Inner {
@@ -272,59 +278,14 @@ impl Inner {
         *held = Some(rules);
         Ok(())
     }
-
-    /// What is to be known of a room to judge its events up to this one.
-    pub(crate) async fn court(
-        &self,
-        user_id: &UserId,
-        judge: &Judge,
-        event: &StoredEvent,
-    ) -> Result<Court, PushError> {
-        let (room_id, at) = (&event.room_id, event.position);
-        let room = self.rooms.context(room_id, at).await?;
-        let mut court = Court {
-            room,
-            display_name: None,
-        };
-        if judge.asks_display_name() {
-            let place = ("m.room.member".to_owned(), user_id.to_string());
-            let state = &self.parts.state;
-            let member = state.state_entries_at(room_id, at, vec![place]).await?;
-            court.display_name = member.first().and_then(display_name);
-        }
-        Ok(court)
-    }
-
-    pub(crate) fn judge(
-        &self,
-        judge: &Judge,
-        court: &Court,
-        event: &Arc<StoredEvent>,
-    ) -> Option<Arc<Verdict>> {
-        self.judgments.increment(1);
-        let candidate = self.candidates.get(&event.position).unwrap_or_else(|| {
-            let candidate = Arc::new(Candidate::new(Arc::clone(event)));
-            self.candidates
-                .insert(event.position, Arc::clone(&candidate));
-            candidate
-        });
-        judge
-            .judge(&candidate, &court.room, court.display_name.as_deref())
-            .cloned()
-    }
 }
 
-fn display_name(member: &StoredEvent) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Content {
-        displayname: Option<String>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Pdu {
-        content: Content,
-    }
-    let pdu: Pdu = serde_json::from_slice(&member.json).ok()?;
-    pdu.content.displayname
+/// Does something to its end, also if the caller is dropped before.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, PushError>> + Send + 'static,
+) -> Result<T, PushError> {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|error| Err(Unanswered(error.to_string()).into()))
 }
 
 #[async_trait]
@@ -372,5 +333,27 @@ impl ChangeObserver for Inner {
     fn forget(&self) {
         self.rooms.forget();
         self.users.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_that_has_begun_ends_though_the_caller_is_gone() {
+        let (go, wait) = oneshot::channel::<()>();
+        let (done, is_done) = oneshot::channel();
+        let mut caller = Box::pin(to_its_end(async move {
+            let going = wait.await;
+            done.send(going.is_ok()).ok();
+            Ok(())
+        }));
+        assert!(futures_util::poll!(caller.as_mut()).is_pending());
+        drop(caller);
+        go.send(()).unwrap();
+        assert_eq!(is_done.await, Ok(true));
     }
 }

@@ -363,3 +363,63 @@ async fn a_message_costs_nothing_for_those_who_are_away() {
     }
     assert_eq!(judgments(&metrics).await, at_rest + 40, "each event once");
 }
+
+#[tokio::test]
+async fn a_room_mention_counts_by_the_power_that_its_sender_had_when_they_sent_it() {
+    let server = TestServer::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let carol = server.register("carol").await;
+    let room = two_in_a_room(&carol, &bob).await;
+    alice.join(&room).await;
+    let everybody = json!({"msgtype": "m.text", "body": "all", "m.mentions": {"room": true}});
+    let level = async |level: u64| {
+        let levels = carol.state(&room, "m.room.power_levels", "").await;
+        let mut levels = levels.expect_ok();
+        levels["users"][&bob.user_id] = json!(level);
+        carol
+            .send_state(&room, "m.room.power_levels", "", levels)
+            .await;
+    };
+    // All of it while nobody looks.
+    bob.send(&room, "m.room.message", "1", everybody.clone())
+        .await;
+    level(50).await;
+    bob.send(&room, "m.room.message", "2", everybody.clone())
+        .await;
+    level(0).await;
+    bob.send(&room, "m.room.message", "3", everybody.clone())
+        .await;
+    server.restart().await;
+    assert_eq!(unread(&alice, &room).await, [3, 1]);
+    for (power, txn, expected) in [(50, "4", [4, 2]), (0, "5", [5, 2])] {
+        level(power).await;
+        bob.send(&room, "m.room.message", txn, everybody.clone())
+            .await;
+        assert_eq!(unread(&alice, &room).await, expected, "{txn}");
+    }
+}
+
+#[tokio::test]
+async fn a_display_name_counts_as_it_was_when_it_was_said() {
+    let server = shared_server().await;
+    let (alice, bob) = (server.register("a").await, server.register("b").await);
+    let room = two_in_a_room(&alice, &bob).await;
+    let actions = json!(["notify", {"set_tweak": "highlight"}]);
+    let conditions = json!([{"kind": "contains_display_name"}]);
+    let named = json!({"actions": actions, "conditions": conditions});
+    alice.put(&rule("override/named"), named).await.expect_ok();
+    let name = async |name: &str| {
+        let content = json!({"membership": "join", "displayname": name});
+        alice
+            .send_state(&room, "m.room.member", &alice.user_id, content)
+            .await;
+    };
+    name("Oldie").await;
+    bob.send_text(&room, "1", "hey Oldie").await;
+    bob.send_text(&room, "2", "hey Newbie").await;
+    name("Newbie").await;
+    bob.send_text(&room, "3", "hey Oldie").await;
+    bob.send_text(&room, "4", "hey Newbie").await;
+    bob.send_text(&room, "5", "Newbie, hey").await;
+    assert_eq!(unread(&alice, &room).await, [5, 3]);
+}

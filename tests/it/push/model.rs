@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use greenroom_tests::{Client, TestServer, encode};
 use serde_json::{Value, json};
 
-use super::{pair, read, rule, threads_apart};
+use super::{mention, pair, read, rule, threads_apart};
 use crate::sync::{Dice, next, since};
 
 const MAIN: &str = "main";
@@ -26,6 +26,8 @@ struct Story {
     /// How many of the first events are read, by the thread that is read, or all.
     read: BTreeMap<String, usize>,
     muted: bool,
+    /// Whether the deputy may call the whole room.
+    deputy_may: bool,
 }
 
 impl Story {
@@ -70,6 +72,10 @@ impl Story {
 struct Players {
     reader: Client,
     talker: Client,
+    /// Whose power changes.
+    deputy: Client,
+    /// Whom the reader ignores.
+    noisy: Client,
     room: String,
     txn: usize,
 }
@@ -84,7 +90,7 @@ impl Players {
             let count = story.said.len();
             (count > 0).then(|| dice.below(count))
         };
-        match dice.below(14) {
+        match dice.below(18) {
             0..=5 => {
                 let highlights = dice.below(3) == 0;
                 let thread = any(dice).filter(|_| dice.below(2) == 0);
@@ -170,6 +176,35 @@ impl Players {
                 };
                 story.muted = !story.muted;
             }
+            13 => {
+                let levels = self.talker.state(&self.room, "m.room.power_levels", "");
+                let mut levels = levels.await.expect_ok();
+                story.deputy_may = !story.deputy_may;
+                let level = if story.deputy_may { 50 } else { 49 };
+                levels["users"][&self.deputy.user_id] = json!(level);
+                self.talker
+                    .send_state(&self.room, "m.room.power_levels", "", levels)
+                    .await;
+            }
+            14 | 15 => {
+                let everybody = json!({
+                    "msgtype": "m.text", "body": "all", "m.mentions": {"room": true},
+                });
+                let id = self
+                    .deputy
+                    .send(&self.room, "m.room.message", &txn, everybody)
+                    .await;
+                story.said.push(Said {
+                    id,
+                    thread: MAIN.to_owned(),
+                    notifies: story.deputy_may || !story.muted,
+                    highlights: story.deputy_may,
+                    redacted: false,
+                });
+            }
+            16 => {
+                mention(&self.noisy, &self.room, &txn, &self.reader).await;
+            }
             _ => {
                 let path = format!("profile/{}/displayname", encode(&self.talker.user_id));
                 let name = json!({"displayname": txn});
@@ -217,10 +252,24 @@ async fn what_sync_says_is_unread_is_what_a_naive_count_says() {
             server.register("talker").await,
         );
         let room = talker.create_public_room().await;
-        reader.join(&room).await;
+        let (deputy, noisy) = (
+            server.register("deputy").await,
+            server.register("noisy").await,
+        );
+        for member in [&reader, &deputy, &noisy] {
+            member.join(&room).await;
+        }
+        let list = format!(
+            "user/{}/account_data/m.ignored_user_list",
+            encode(&reader.user_id)
+        );
+        let ignored = json!({"ignored_users": {&noisy.user_id: {}}});
+        reader.put(&list, ignored).await.expect_ok();
         let mut players = Players {
             reader,
             talker,
+            deputy,
+            noisy,
             room,
             txn: 0,
         };

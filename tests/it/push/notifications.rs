@@ -161,3 +161,50 @@ async fn notifications_follow_the_rules_and_their_tokens_survive_a_restart() {
         .await
         .expect_error(401, "M_MISSING_TOKEN");
 }
+
+#[tokio::test]
+async fn a_room_that_was_loud_does_not_bring_old_notifications_before_newer_ones() {
+    let server = shared_server().await;
+    let (alice, bob) = (server.register("a").await, server.register("b").await);
+    let loud = two_in_a_room(&alice, &bob).await;
+    let quiet = two_in_a_room(&alice, &bob).await;
+    let mut sent = vec![bob.send_text(&loud, "first", "x").await];
+    for n in 0..3 {
+        sent.push(bob.send_text(&quiet, &n.to_string(), "x").await);
+    }
+    // As many as are read of a room at once.
+    for n in 0..50 {
+        sent.push(bob.send_text(&loud, &n.to_string(), "x").await);
+    }
+    sent.reverse();
+    for limit in [7, 51, 100] {
+        assert_eq!(ids(&all(&alice, limit, "").await), sent, "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn an_invite_and_what_came_after_each_join_are_found_whatever_was_said_between() {
+    let server = shared_server().await;
+    let (alice, bob) = (server.register("a").await, server.register("b").await);
+    let room = bob.create_public_room().await;
+    for n in 0..60 {
+        bob.send_text(&room, &format!("before{n}"), "x").await;
+    }
+    bob.invite(&room, &alice).await;
+    bob.send_text(&room, "between", "x").await;
+    alice.join(&room).await;
+    let first = bob.send_text(&room, "1", "x").await;
+    let leave = format!("rooms/{}/leave", encode(&room));
+    alice.post(&leave, json!({})).await.expect_ok();
+    for n in 0..60 {
+        bob.send_text(&room, &format!("away{n}"), "x").await;
+    }
+    alice.join(&room).await;
+    let second = bob.send_text(&room, "2", "x").await;
+    for limit in [1, 100] {
+        let found = all(&alice, limit, "").await;
+        assert_eq!(ids(&found)[..2], [second.clone(), first.clone()]);
+        assert_eq!(found[2]["event"]["content"]["membership"], "invite");
+        assert_eq!(found.len(), 3);
+    }
+}

@@ -433,3 +433,73 @@ fn b04_what_nests_deep_is_judged_all_the_same() {
         "notify"
     );
 }
+
+#[test]
+fn the_master_rule_silences_all_once_it_is_enabled_also_what_is_the_users_own() {
+    let alice = user_id!("@alice:localhost");
+    let mut rules = Ruleset::server_default(alice);
+    let own = json!({
+        "rule_id": "own", "default": false, "enabled": true, "actions": ["notify"], "conditions": [],
+    });
+    let own: Ruleset = serde_json::from_value(json!({"override": [own]})).unwrap();
+    let own = own.override_.first().unwrap().clone();
+    rules.override_.shift_insert(1, own);
+    let context = room(3, &json!({}));
+    let notice = message(&json!({"msgtype": "m.notice", "body": "x"}));
+    let before = Judge::new(alice, &rules);
+    assert_eq!(
+        said(&before, &notice, &context),
+        "notify",
+        "rules of one's own come before predefined ones"
+    );
+    let master = ruma::push::RuleKind::Override;
+    rules.set_enabled(master, ".m.rule.master", true).unwrap();
+    let after = Judge::new(alice, &rules);
+    let mention = message(&json!({"body": "x", "m.mentions": {"user_ids": [ALICE]}}));
+    for candidate in [&notice, &mention, &text("x")] {
+        assert_eq!(said(&after, candidate, &context), "quiet");
+    }
+}
+
+#[test]
+fn historical_actions_are_ignored_and_unknown_tweaks_are_passed_on() {
+    let rule = |actions: Value| {
+        judge(json!({"underride": [{
+            "rule_id": "r", "default": false, "enabled": true, "conditions": [], "actions": actions,
+        }]}))
+    };
+    let context = room(3, &json!({}));
+    for (actions, expected) in [
+        (json!([]), "quiet"),
+        (json!(["dont_notify"]), "quiet"),
+        (json!(["coalesce"]), "quiet"),
+        (json!(["dont_notify", "notify"]), "notify"),
+        (json!(["notify", {"set_tweak": "highlight"}]), "highlight"),
+        (
+            json!(["notify", {"set_tweak": "highlight", "value": false}]),
+            "notify",
+        ),
+    ] {
+        assert_eq!(
+            said(&rule(actions.clone()), &text("x"), &context),
+            expected,
+            "{actions}"
+        );
+    }
+    let tweak = json!({"set_tweak": "org.example.light", "value": {"blink": 3}});
+    let rule = rule(json!(["notify", tweak]));
+    let verdict = rule.judge(&text("x"), &context, None).unwrap();
+    assert_eq!(
+        serde_json::to_value(&verdict.actions[..]).unwrap(),
+        json!(["notify", tweak])
+    );
+}
+
+#[test]
+fn the_power_levels_are_asked_for_only_where_they_decide() {
+    let rules = predefined();
+    let context = room(3, &json!({}));
+    let mention = message(&json!({"body": "x", "m.mentions": {"room": true}}));
+    assert!(rules.asks_power(&mention, &context, None));
+    assert!(!rules.asks_power(&text("x"), &context, None));
+}

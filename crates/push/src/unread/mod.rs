@@ -23,7 +23,8 @@ use serde::Deserialize;
 use self::tally::Tally;
 use crate::{
     PushError,
-    service::{Court, Inner},
+    court::Court,
+    service::Inner,
     user::{Rules, User},
 };
 
@@ -98,6 +99,29 @@ impl Inner {
         room_id: &RoomId,
         joined_since: StreamPosition,
     ) -> Result<Vec<StreamPosition>, PushError> {
+        self.tally_now(user_id, room_id, joined_since, Tally::positions)
+            .await
+    }
+
+    /// Whether the event at a position of a room notifies and is unread now.
+    pub(crate) async fn is_unread(
+        &self,
+        user_id: &UserId,
+        room_id: &RoomId,
+        joined_since: StreamPosition,
+        at: StreamPosition,
+    ) -> Result<bool, PushError> {
+        self.tally_now(user_id, room_id, joined_since, |tally| tally.has(at))
+            .await
+    }
+
+    async fn tally_now<T>(
+        &self,
+        user_id: &UserId,
+        room_id: &RoomId,
+        joined_since: StreamPosition,
+        read: impl FnOnce(&Tally) -> T,
+    ) -> Result<T, PushError> {
         let user = self.user(user_id);
         let rules = self.rules_of(&user).await?;
         let room = user.room(room_id);
@@ -110,7 +134,7 @@ impl Inner {
             recent: &NoRecentEvents,
         };
         let tally = self.brought_up(&rules, &room, &mut tally, asked).await?;
-        Ok(tally.positions())
+        Ok(read(tally))
     }
 
     /// The tally of a room as of what is asked.
@@ -342,11 +366,15 @@ impl Folding<'_> {
         if !own && event.redacted_by.is_none() && !self.is_ignored(&event.sender).await? {
             let judge = self.rules.at(at);
             if self.court.is_none() {
-                let court = self.service.court(self.asked.user_id, judge, event);
+                let court = self
+                    .service
+                    .court(self.asked.user_id, judge, &event.room_id);
                 self.court = Some(court.await?);
             }
-            let court = self.court.as_ref();
-            let verdict = court.and_then(|court| self.service.judge(judge, court, event));
+            let verdict = match &self.court {
+                Some(court) => self.service.judge(judge, court, event).await?,
+                None => None,
+            };
             if let Some(verdict) = verdict.filter(|verdict| verdict.notifies) {
                 let thread = self.service.thread_root(event).await?;
                 tally.add(at, thread, verdict.highlights);

@@ -101,6 +101,12 @@ impl Tally {
         self.events.iter().map(|event| event.position).collect()
     }
 
+    /// Whether the event at a position is among them.
+    pub(super) fn has(&self, at: StreamPosition) -> bool {
+        let found = self.events.binary_search_by_key(&at, |it| it.position);
+        found.is_ok()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
