@@ -393,7 +393,7 @@ impl From<PushError> for ApiError {
                 Self::invalid_param(sentence(&error))
             }
             PushError::NoSuchNeighbor(_) => Self::bad_request("M_UNKNOWN", sentence(&error)),
-            PushError::TooLarge { .. } => Self::too_large(sentence(&error)),
+            PushError::TooMany(_) | PushError::TooLarge { .. } => Self::too_large(sentence(&error)),
             PushError::Event(_) => Self::internal(&error),
             PushError::Unanswered(cause) => StorageError::Unavailable(cause.0).into(),
             PushError::Storage(cause) => cause.into(),

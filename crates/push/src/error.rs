@@ -15,6 +15,9 @@ pub enum PushError {
     /// The rule that this one is to stand before or after is not there, or is predefined.
     #[error("before/after rule not found: {0}")]
     NoSuchNeighbor(String),
+    /// There would be more rules, or more searches in events, than one user may have.
+    #[error("{0}")]
+    TooMany(String),
     /// The rules would take more than this many bytes.
     #[error("all push rules together may have at most {max_bytes} bytes")]
     TooLarge {

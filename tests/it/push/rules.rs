@@ -132,6 +132,14 @@ async fn a_rule_that_cannot_be_is_refused() {
             "content/a",
             json!({"actions": [], "pattern": "?*x".repeat(20_000)}),
         ),
+        (
+            "override/a",
+            json!({"actions": [], "conditions": vec![json!({"kind": "org.example"}); 33]}),
+        ),
+        (
+            "override/a",
+            json!({"actions": vec!["notify"; 33], "conditions": []}),
+        ),
     ] {
         let answer = alice.put(&rule(path), body).await;
         assert_eq!(answer.status, 400, "{path}: {}", answer.describe());

@@ -8,6 +8,21 @@ use ruma::{
 use super::PushRules;
 use crate::{PushError, judge::Condition};
 
+/// How many rules of their own a user may have. Clients make one for each room that is muted.
+const MAX_RULES: usize = 3000;
+/// How many conditions a rule may have.
+const MAX_CONDITIONS: usize = 32;
+/// How many actions a rule may have.
+const MAX_ACTIONS: usize = 32;
+/// The longest ID of a rule, in bytes, as for other IDs, and a keyword may be one.
+const MAX_ID: usize = 512;
+/// The longest pattern, in bytes: room IDs and keywords are shorter.
+const MAX_PATTERN: usize = 512;
+/// How many `?` and `*` a pattern may have: each may take a kilobyte when it is compiled.
+const MAX_WILDCARDS: usize = 32;
+/// How many patterns all rules of a user may search for. Each event is held against all of them.
+const MAX_SEARCHES: usize = 256;
+
 /// Where a rule is to stand among those of its kind.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
@@ -68,12 +83,18 @@ impl PushRules {
     /// # Errors
     ///
     /// [`PushError::NoSuchRule`], [`PushError::NoSuchNeighbor`], [`PushError::InvalidParam`] for an
-    /// ID that is reserved or not allowed, a pattern that would take too much memory, and for the
-    /// removal of a predefined rule.
+    /// ID that is reserved or not allowed, a rule that is too large, and for the removal of a
+    /// predefined rule; [`PushError::TooMany`].
     pub fn changed(&self, change: RuleChange) -> Result<Self, PushError> {
         let mut ruleset = self.ruleset.clone();
         match change {
-            RuleChange::Set(rule, standing) => set(&mut ruleset, rule, &standing)?,
+            RuleChange::Set(rule, standing) => {
+                let before = (own_rules(&ruleset), searches(&ruleset));
+                set(&mut ruleset, rule, &standing)?;
+                let after = (own_rules(&ruleset), searches(&ruleset));
+                not_more("rules of their own", before.0, after.0, MAX_RULES)?;
+                not_more("patterns to search for", before.1, after.1, MAX_SEARCHES)?;
+            }
             RuleChange::Remove(kind, rule_id) => {
                 let rule = ruleset.get(kind.clone(), &rule_id);
                 if rule.ok_or(PushError::NoSuchRule)?.is_server_default() {
@@ -86,9 +107,12 @@ impl PushRules {
             RuleChange::Enable(kind, rule_id, enabled) => ruleset
                 .set_enabled(kind, rule_id, enabled)
                 .map_err(|_| PushError::NoSuchRule)?,
-            RuleChange::SetActions(kind, rule_id, actions) => ruleset
-                .set_actions(kind, rule_id, actions)
-                .map_err(|_| PushError::NoSuchRule)?,
+            RuleChange::SetActions(kind, rule_id, actions) => {
+                check_actions(&actions)?;
+                ruleset
+                    .set_actions(kind, rule_id, actions)
+                    .map_err(|_| PushError::NoSuchRule)?;
+            }
         }
         Ok(Self { ruleset })
     }
@@ -119,8 +143,12 @@ fn set(ruleset: &mut Ruleset, rule: NewPushRule, standing: &Standing) -> Result<
     if rule_id.contains(['/', '\\']) {
         return invalid("the ID of a rule has neither slashes nor backslashes");
     }
+    if rule_id.len() > MAX_ID {
+        return invalid(&format!("the ID of a rule has at most {MAX_ID} bytes"));
+    }
     match rule {
         NewPushRule::Override(rule) => {
+            check_actions(&rule.actions)?;
             check(&rule.conditions)?;
             // After the master rule, which has a higher priority than any other.
             put!(
@@ -131,6 +159,7 @@ fn set(ruleset: &mut Ruleset, rule: NewPushRule, standing: &Standing) -> Result<
             );
         }
         NewPushRule::Underride(rule) => {
+            check_actions(&rule.actions)?;
             check(&rule.conditions)?;
             put!(
                 &mut ruleset.underride,
@@ -140,6 +169,8 @@ fn set(ruleset: &mut Ruleset, rule: NewPushRule, standing: &Standing) -> Result<
             );
         }
         NewPushRule::Content(rule) => {
+            check_actions(&rule.actions)?;
+            check_pattern(&rule.pattern)?;
             if !Condition::is_body_pattern(&rule.pattern) {
                 return invalid("the pattern is too large");
             }
@@ -151,9 +182,11 @@ fn set(ruleset: &mut Ruleset, rule: NewPushRule, standing: &Standing) -> Result<
             );
         }
         NewPushRule::Room(rule) => {
+            check_actions(&rule.actions)?;
             put!(&mut ruleset.room, SimplePushRule::from(rule), 0, standing);
         }
         NewPushRule::Sender(rule) => {
+            check_actions(&rule.actions)?;
             put!(&mut ruleset.sender, SimplePushRule::from(rule), 0, standing);
         }
         _ => return invalid("there is no such kind of rule"),
@@ -163,11 +196,60 @@ fn set(ruleset: &mut Ruleset, rule: NewPushRule, standing: &Standing) -> Result<
 
 /// Conditions of a kind that we do not know are kept, and never hold.
 fn check(conditions: &[PushCondition]) -> Result<(), PushError> {
+    if conditions.len() > MAX_CONDITIONS {
+        return invalid(&format!("a rule has at most {MAX_CONDITIONS} conditions"));
+    }
+    for condition in conditions {
+        if let PushCondition::EventMatch(it) = condition {
+            check_pattern(&it.pattern)?;
+        }
+    }
     let too_large = conditions.iter().any(|condition| {
         matches!(condition, PushCondition::EventMatch(_)) && !Condition::new(condition).can_hold()
     });
     match too_large {
         true => invalid("the pattern of a condition is too large"),
+        false => Ok(()),
+    }
+}
+
+fn check_pattern(pattern: &str) -> Result<(), PushError> {
+    if pattern.len() > MAX_PATTERN {
+        return invalid(&format!("a pattern has at most {MAX_PATTERN} bytes"));
+    }
+    if pattern.matches(['*', '?']).count() > MAX_WILDCARDS {
+        return invalid(&format!("a pattern has at most {MAX_WILDCARDS} wildcards"));
+    }
+    Ok(())
+}
+
+fn check_actions(actions: &[Action]) -> Result<(), PushError> {
+    match actions.len() > MAX_ACTIONS {
+        true => invalid(&format!("a rule has at most {MAX_ACTIONS} actions")),
+        false => Ok(()),
+    }
+}
+
+/// How many rules are not predefined.
+fn own_rules(ruleset: &Ruleset) -> usize {
+    let own = ruleset.iter().filter(|rule| !rule.is_server_default());
+    own.count()
+}
+
+/// How many searches in texts an event may take.
+fn searches(ruleset: &Ruleset) -> usize {
+    let conditional = ruleset.override_.iter().chain(&ruleset.underride);
+    let conditions = conditional.flat_map(|rule| &rule.conditions);
+    let in_conditions = conditions.filter(|it| Condition::searches(it)).count();
+    in_conditions + ruleset.content.len()
+}
+
+/// Who has more, from before there was a limit, can still change what they have.
+fn not_more(what: &str, before: usize, after: usize, most: usize) -> Result<(), PushError> {
+    match after > most.max(before) {
+        true => Err(PushError::TooMany(format!(
+            "one user may have at most {most} {what}"
+        ))),
         false => Ok(()),
     }
 }

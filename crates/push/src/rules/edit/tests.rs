@@ -211,3 +211,89 @@ fn the_rules_of_a_room_are_carried_over_once() {
     assert!(rule(old).is_some());
     assert!(rules.carried_over(old, new).is_none());
 }
+
+fn set_json(rules: &mut PushRules, kind: &RuleKind, rule: &Value) -> Result<(), PushError> {
+    use ruma::push::{NewConditionalPushRule, NewPatternedPushRule};
+    let id = rule["rule_id"].as_str().unwrap().to_owned();
+    let actions: Vec<Action> = serde_json::from_value(rule["actions"].clone()).unwrap();
+    let conditions = || serde_json::from_value(rule["conditions"].clone()).unwrap();
+    let rule = match kind {
+        RuleKind::Content => {
+            let pattern = rule["pattern"].as_str().unwrap().to_owned();
+            NewPushRule::Content(NewPatternedPushRule::new(id, pattern, actions))
+        }
+        RuleKind::Underride => {
+            NewPushRule::Underride(NewConditionalPushRule::new(id, conditions(), actions))
+        }
+        _ => NewPushRule::Override(NewConditionalPushRule::new(id, conditions(), actions)),
+    };
+    *rules = rules.changed(RuleChange::Set(rule, Standing::default()))?;
+    Ok(())
+}
+
+#[test]
+fn what_one_rule_may_hold_is_bounded() {
+    let mut rules = rules();
+    let conditional = |conditions: usize, actions: usize| {
+        json!({
+            "rule_id": "r",
+            "conditions": vec![json!({"kind": "room_member_count", "is": "2"}); conditions],
+            "actions": vec!["notify"; actions],
+        })
+    };
+    for kind in [O, RuleKind::Underride] {
+        set_json(&mut rules, &kind, &conditional(MAX_CONDITIONS, MAX_ACTIONS)).unwrap();
+        for over in [
+            conditional(MAX_CONDITIONS + 1, 1),
+            conditional(1, MAX_ACTIONS + 1),
+        ] {
+            let refused = set_json(&mut rules, &kind, &over).unwrap_err();
+            assert!(matches!(refused, PushError::InvalidParam(_)), "{refused}");
+            assert!(refused.to_string().contains("at most 32"), "{refused}");
+        }
+    }
+    let actions = vec![Action::Notify; MAX_ACTIONS + 1];
+    let change = RuleChange::SetActions(O, ".m.rule.master".to_owned(), actions);
+    assert!(matches!(
+        rules.changed(change),
+        Err(PushError::InvalidParam(_))
+    ));
+    for (pattern, fits) in [
+        ("x".repeat(MAX_PATTERN), true),
+        ("x".repeat(MAX_PATTERN + 1), false),
+        ("?".repeat(MAX_WILDCARDS), true),
+        ("?*x".repeat(MAX_WILDCARDS), false),
+    ] {
+        let content = json!({"rule_id": "r", "actions": [], "pattern": pattern});
+        let in_content = set_json(&mut rules, &RuleKind::Content, &content);
+        let condition = json!({"kind": "event_match", "key": "type", "pattern": pattern});
+        let conditional = json!({"rule_id": "r", "actions": [], "conditions": [condition]});
+        let in_condition = set_json(&mut rules, &O, &conditional);
+        assert_eq!(in_content.is_ok(), fits, "{pattern}");
+        assert_eq!(in_condition.is_ok(), fits, "{pattern}");
+    }
+    let id = "x".repeat(MAX_ID + 1);
+    assert!(put(&mut rules, &O, &id, None, None).is_err());
+}
+
+#[test]
+fn what_one_user_may_have_events_held_against_is_bounded() {
+    let mut rules = rules();
+    let searching = |id: usize| {
+        let pattern = json!({"kind": "event_match", "key": "content.body", "pattern": "x"});
+        let compared = json!({"kind": "event_match", "key": "room_id", "pattern": "!room:x"});
+        json!({"rule_id": id.to_string(), "actions": [], "conditions": [pattern, compared]})
+    };
+    for id in 1..MAX_SEARCHES {
+        set_json(&mut rules, &O, &searching(id)).unwrap();
+    }
+    put(&mut rules, &RuleKind::Content, "last", None, None).unwrap();
+    let refused = put(&mut rules, &RuleKind::Content, "more", None, None).unwrap_err();
+    assert!(matches!(refused, PushError::TooMany(_)), "{refused}");
+    set_json(&mut rules, &O, &searching(1)).unwrap();
+    // A room costs nothing but its place.
+    put(&mut rules, &RuleKind::Room, "!room:localhost", None, None).unwrap();
+    assert!(not_more("rules", 0, MAX_RULES, MAX_RULES).is_ok());
+    assert!(not_more("rules", MAX_RULES, MAX_RULES + 1, MAX_RULES).is_err());
+    assert!(not_more("rules", MAX_RULES + 5, MAX_RULES + 5, MAX_RULES).is_ok());
+}
