@@ -91,6 +91,29 @@ async fn who_reads_has_their_badge_cleared() {
 }
 
 #[tokio::test]
+async fn who_answers_has_their_badge_cleared_and_what_is_redacted_is_not_on_it() {
+    let mut pair = Pair::new().await;
+    let first = pair.say("1").await;
+    assert_eq!(pair.told_of(&first).await["counts"], json!({"unread": 1}));
+    pair.alice.send_text(&pair.room, "answer", "2").await;
+    let told = pair.gateway.told().await;
+    assert_eq!(
+        (&told["counts"], &told["event_id"]),
+        (&json!({"unread": 0}), &Value::Null)
+    );
+    let (third, fourth) = (pair.say("3").await, pair.say("4").await);
+    pair.told_of(&third).await;
+    assert_eq!(pair.told_of(&fourth).await["counts"], json!({"unread": 2}));
+    let redact = format!("rooms/{}/redact/{}/r", encode(&pair.room), encode(&third));
+    pair.bob.put(&redact, json!({})).await.expect_ok();
+    let told = pair.gateway.told().await;
+    assert_eq!(
+        (&told["counts"], &told["event_id"]),
+        (&json!({"unread": 1}), &Value::Null)
+    );
+}
+
+#[tokio::test]
 async fn what_does_not_notify_is_not_told() {
     let mut pair = Pair::new().await;
     let notice = json!({"msgtype": "m.notice", "body": "x"});
@@ -151,6 +174,12 @@ async fn an_invite_is_told_to_whom_it_invites() {
     // And none after.
     let leave = format!("rooms/{}/leave", encode(&room));
     pair.alice.post(&leave, json!({})).await.expect_ok();
+    let told = pair.gateway.told().await;
+    assert_eq!(
+        (&told["counts"], &told["event_id"]),
+        (&json!({"unread": 0}), &Value::Null),
+        "what was unread there is not any more"
+    );
     pair.bob.send_text(&room, "3", "gone").await;
     let event_id = pair.say("hello").await;
     pair.told_of(&event_id).await;

@@ -102,3 +102,57 @@ async fn a_gateway_that_fails_holds_nobody_else_up() {
         .logged(&["WARN", "push gateway", "could not connect"])
         .await;
 }
+
+#[tokio::test]
+async fn what_is_read_is_not_told_though_more_is_unread_in_its_room() {
+    let mut pair = Pair::new().await;
+    pair.gateway.answer(500, "");
+    let read = pair.say("read").await;
+    pair.told_of(&read).await;
+    let kept = pair.say("kept").await;
+    let path = format!(
+        "rooms/{}/receipt/m.read/{}",
+        encode(&pair.room),
+        encode(&read)
+    );
+    pair.alice.post(&path, json!({})).await.expect_ok();
+    // The gateway may have come back before.
+    while pair.gateway.told_already().is_some() {}
+    let last = pair.say("last").await;
+    loop {
+        let told = pair.gateway.told().await;
+        let event_id = told["event_id"].as_str().unwrap_or_default();
+        assert_ne!(event_id, read, "{told}");
+        if event_id == last {
+            break;
+        }
+        assert!(event_id.is_empty() || event_id == kept, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_long_absence_only_the_unread_of_each_room_is_told_in_order() {
+    let mut pair = Pair::new().await;
+    let other = pair.bob.create_public_room().await;
+    pair.alice.join(&other).await;
+    pair.gateway.answer(500, "");
+    let first = pair.say("0").await;
+    pair.told_of(&first).await;
+    // More than memory keeps, in two rooms, and more than a page in each.
+    let mut sent = vec![first];
+    for n in 1..=130 {
+        let room = if n % 2 == 0 { &pair.room } else { &other };
+        let notice = json!({"msgtype": "m.notice", "body": "quiet"});
+        let txn = format!("notice{n}");
+        pair.bob.send(room, "m.room.message", &txn, notice).await;
+        let text = n.to_string();
+        sent.push(pair.bob.send_text(room, &format!("said{n}"), &text).await);
+    }
+    let mut expected = sent.iter();
+    let mut next = expected.next();
+    while let Some(event_id) = next {
+        let told = pair.gateway.told().await;
+        assert_eq!(told["event_id"], **event_id, "{told}");
+        next = expected.next();
+    }
+}

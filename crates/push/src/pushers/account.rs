@@ -32,15 +32,6 @@ pub(super) struct Account {
     stale: Mutex<Stale>,
 }
 
-/// How many messages are unread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct UnreadTotal {
-    /// In all rooms.
-    pub(super) all: u64,
-    /// In the one that was asked about.
-    pub(super) in_room: u64,
-}
-
 /// Nothing is in memory here.
 struct NoRecent;
 
@@ -88,12 +79,8 @@ impl Account {
         }
     }
 
-    /// How many messages are unread: in all rooms, and in this one.
-    pub(super) async fn unread(
-        &self,
-        context: &Context,
-        room_id: Option<&RoomId>,
-    ) -> Result<UnreadTotal, Trouble> {
+    /// How many messages are unread, in all rooms.
+    pub(super) async fn unread(&self, context: &Context) -> Result<u64, Trouble> {
         let mut unread = self.unread.lock().await;
         let stale = std::mem::take(&mut *self.stale.lock());
         let counted = if stale.all {
@@ -107,13 +94,7 @@ impl Account {
             again.rooms.extend(stale.rooms);
             return Err(error);
         }
-        Ok(UnreadTotal {
-            all: unread.values().sum(),
-            in_room: room_id
-                .and_then(|room_id| unread.get(room_id))
-                .copied()
-                .unwrap_or(0),
-        })
+        Ok(unread.values().sum())
     }
 
     async fn count_all(

@@ -1,15 +1,14 @@
 //! What a pusher has missed: events that notify and that memory does not have.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 
-use greenroom_model::StreamPosition;
+use greenroom_model::{StoredEvent, StreamPosition};
 use greenroom_storage::{Direction, RoomMembership};
-use ruma::events::room::member::MembershipState;
+use ruma::{OwnedEventId, RoomId, events::room::member::MembershipState};
 
 use super::{
     account::Account,
     context::{Context, Trouble},
-    slot::Notifying,
 };
 
 /// What has waited for longer is old, in milliseconds.
@@ -19,19 +18,56 @@ const OLD_MS: u64 = 3_600_000;
 const MAX_OLD: usize = 20;
 /// How many events are read at once.
 const PAGE: u64 = 100;
-/// How many events of one room are looked at. Older ones are passed over.
-const MAX_READ: usize = 2000;
+/// How many are kept in mind, the newest; the others are passed over.
+const MAX_MISSED: usize = 1000;
+
+/// An event that notifies and that a pusher has missed. It is read when it is its turn.
+#[derive(Clone, Debug)]
+pub(super) struct Missed {
+    pub(super) position: StreamPosition,
+    pub(super) event_id: OwnedEventId,
+    sent_ms: u64,
+}
+
+impl Missed {
+    fn new(event: &StoredEvent) -> Self {
+        Self {
+            position: event.position,
+            event_id: event.event_id.clone(),
+            sent_ms: event.origin_server_ts.get().into(),
+        }
+    }
+
+    fn is_old(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.sent_ms) > OLD_MS
+    }
+}
+
+/// The newest of what was missed, in stream order.
+#[derive(Debug, Default)]
+struct Newest(BTreeMap<StreamPosition, Missed>);
+
+impl Newest {
+    fn add(&mut self, missed: Missed) {
+        self.0.insert(missed.position, missed);
+        if self.0.len() > MAX_MISSED {
+            self.0.pop_first();
+        }
+    }
+
+    /// Whether there is no place for what is older than this.
+    fn is_full_at(&self, position: StreamPosition) -> bool {
+        let oldest = self.0.first_key_value();
+        self.0.len() >= MAX_MISSED && oldest.is_some_and(|(oldest, _)| *oldest >= position)
+    }
+}
 
 /// Drops what is old, but for the newest of it. What is given, and what is left, is in stream order.
-fn without_old(mut found: Vec<Notifying>, now_ms: u64) -> Vec<Notifying> {
-    let is_old = |it: &Notifying| {
-        let sent_ms = u64::from(it.event.origin_server_ts.get());
-        now_ms.saturating_sub(sent_ms) > OLD_MS
-    };
-    let old = found.iter().filter(|it| is_old(it)).count();
+fn without_old(mut found: Vec<Missed>, now_ms: u64) -> Vec<Missed> {
+    let old = found.iter().filter(|it| it.is_old(now_ms)).count();
     let mut to_drop = old.saturating_sub(MAX_OLD);
     found.retain(|it| {
-        let drop = to_drop > 0 && is_old(it);
+        let drop = to_drop > 0 && it.is_old(now_ms);
         to_drop = to_drop.saturating_sub(usize::from(drop));
         !drop
     });
@@ -39,16 +75,16 @@ fn without_old(mut found: Vec<Notifying>, now_ms: u64) -> Vec<Notifying> {
 }
 
 impl Context {
-    /// The events after `after` and not after `upto` that notify a user, in stream order, of the
-    /// old ones only the newest.
+    /// The events after `after` and not after `upto` that notify a user and are unread, in stream
+    /// order, of the old ones only the newest.
     ///
-    /// Rooms where nothing is unread are not read.
+    /// Rooms where nothing is unread are not read, others as far as there is something.
     pub(super) async fn missed(
         &self,
         account: &Account,
         after: StreamPosition,
         upto: StreamPosition,
-    ) -> Result<Vec<Notifying>, Trouble> {
+    ) -> Result<Vec<Missed>, Trouble> {
         // Never closed.
         let _turn = self.catching_up.acquire().await.ok();
         let wanted = [MembershipState::Join, MembershipState::Invite];
@@ -56,93 +92,71 @@ impl Context {
         let (joined, invited): (Vec<_>, Vec<_>) = rooms
             .into_iter()
             .partition(|room| room.membership == MembershipState::Join);
-        let joined_ids = joined.into_iter().map(|room| room.room_id).collect();
+        let since: HashMap<_, _> = joined
+            .into_iter()
+            .map(|room| (room.room_id, room.position))
+            .collect();
+        let joined_ids = since.keys().cloned().collect();
         let newest = self.timeline.newest_positions(joined_ids).await?;
-        let mut found = Vec::new();
+        let mut found = Newest::default();
         for (room_id, _) in newest.into_iter().filter(|(_, newest)| *newest > after) {
             account.forget(Some(&room_id));
-            if account.unread(self, Some(&room_id)).await?.in_room > 0 {
-                self.missed_in(account, &room_id, (after, upto), &mut found)
-                    .await?;
-            }
+            let since = since.get(&room_id).copied().unwrap_or_default();
+            let user_id = &account.user_id;
+            let mut unread = self.unread_positions(user_id, &room_id, since).await?;
+            unread.retain(|position| *position > after && *position <= upto);
+            self.missed_in(&room_id, unread, &mut found).await?;
         }
         let is_new = |room: &RoomMembership| room.position > after && room.position <= upto;
         for room in invited.into_iter().filter(is_new) {
-            found.extend(self.invite(account, &room).await?);
+            if let Some(event) = self.timeline.event(&room.event_id).await? {
+                found.add(Missed::new(&event));
+            }
         }
-        found.sort_by_key(|it| it.event.position);
+        let found = found.0.into_values().collect();
         Ok(without_old(found, self.clock.now_ms()))
     }
 
+    /// Finds the events at these positions, page by page from the newest on.
     async fn missed_in(
         &self,
-        account: &Account,
-        room_id: &ruma::RoomId,
-        (after, upto): (StreamPosition, StreamPosition),
-        found: &mut Vec<Notifying>,
+        room_id: &RoomId,
+        unread: Vec<StreamPosition>,
+        found: &mut Newest,
     ) -> Result<(), Trouble> {
-        let mut before = upto;
-        let mut read = 0;
-        while read < MAX_READ {
+        let (Some(oldest), Some(mut before)) = (unread.first(), unread.last().copied()) else {
+            return Ok(());
+        };
+        let (after, now_ms) = (oldest.before(), self.clock.now_ms());
+        let mut old = 0;
+        while old < MAX_OLD && before > after && !found.is_full_at(before) {
             let page = self
                 .timeline
                 .events_between(room_id, after, before, Direction::Backward, PAGE)
                 .await?;
-            read += page.len();
-            let is_last = u64::try_from(page.len()).is_ok_and(|length| length < PAGE);
-            if let Some(oldest) = page.last() {
-                before = oldest.position.before();
-            }
-            for event in page {
-                found.extend(self.judge(account, &Arc::new(event)).await?);
-            }
-            if is_last {
-                break;
+            let Some(oldest) = page.last() else { break };
+            before = oldest.position.before();
+            let is_unread = |event: &&StoredEvent| unread.binary_search(&event.position).is_ok();
+            for missed in page.iter().filter(is_unread).map(Missed::new) {
+                old += usize::from(missed.is_old(now_ms));
+                found.add(missed);
             }
         }
         Ok(())
-    }
-
-    async fn invite(
-        &self,
-        account: &Account,
-        room: &RoomMembership,
-    ) -> Result<Option<Notifying>, Trouble> {
-        let Some(event) = self.timeline.event(&room.event_id).await? else {
-            return Ok(None);
-        };
-        self.judge(account, &Arc::new(event)).await
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use greenroom_model::StoredEvent;
-    use ruma::{MilliSecondsSinceUnixEpoch, UInt, event_id, room_id, user_id};
+    use ruma::event_id;
 
     use super::*;
-    use crate::Verdict;
 
-    fn sent(position: i64, ts_ms: u64) -> Notifying {
-        Notifying {
-            event: Arc::new(StoredEvent {
-                position: StreamPosition(position),
-                event_id: event_id!("$event").to_owned(),
-                room_id: room_id!("!room:localhost").to_owned(),
-                event_type: "m.room.message".to_owned(),
-                state_key: None,
-                sender: user_id!("@bob:localhost").to_owned(),
-                origin_server_ts: MilliSecondsSinceUnixEpoch(UInt::new_saturating(ts_ms)),
-                json: Arc::from(&b"{}"[..]),
-                redacted_by: None,
-                replaces_state: None,
-                transaction: None,
-            }),
-            verdict: Arc::new(Verdict {
-                actions: Arc::from([]),
-                notifies: true,
-                highlights: false,
-            }),
+    fn sent(position: i64, sent_ms: u64) -> Missed {
+        Missed {
+            position: StreamPosition(position),
+            event_id: event_id!("$event").to_owned(),
+            sent_ms,
         }
     }
 
@@ -152,7 +166,7 @@ mod tests {
         let old = (1..=30).map(|at| sent(at, now_ms - OLD_MS - 1));
         let recent = (31..=80).map(|at| sent(at, now_ms - OLD_MS));
         let left = without_old(old.chain(recent).collect(), now_ms);
-        let positions: Vec<i64> = left.iter().map(|it| it.event.position.0).collect();
+        let positions: Vec<i64> = left.iter().map(|it| it.position.0).collect();
         assert_eq!(positions, (11..=80).collect::<Vec<_>>());
     }
 
@@ -160,5 +174,25 @@ mod tests {
     fn a_clock_that_was_set_back_makes_nothing_old() {
         let ahead = vec![sent(1, 5_000), sent(2, u64::MAX)];
         assert_eq!(without_old(ahead, 1_000).len(), 2);
+    }
+
+    #[test]
+    fn of_what_was_missed_the_newest_are_kept_in_mind() {
+        let mut found = Newest::default();
+        let count = i64::try_from(MAX_MISSED).unwrap();
+        // Room by room, from the newest on.
+        for at in (1..=count).rev().map(|at| 2 * at) {
+            assert!(!found.is_full_at(StreamPosition(at)));
+            found.add(sent(at, 0));
+        }
+        assert!(found.is_full_at(StreamPosition(2)) && !found.is_full_at(StreamPosition(3)));
+        found.add(sent(3, 0));
+        found.add(sent(1, 0));
+        let positions: Vec<i64> = found.0.keys().map(|at| at.0).collect();
+        let expected: Vec<i64> = [3]
+            .into_iter()
+            .chain((2..=count).map(|at| 2 * at))
+            .collect();
+        assert_eq!(positions, expected);
     }
 }

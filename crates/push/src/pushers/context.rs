@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use greenroom_model::{Clock, StoredEvent, StreamPosition};
 use greenroom_outbound::Outbound;
 use greenroom_storage::{MemberStore, PusherStore, StateStore, StorageError, TimelineStore};
 use greenroom_stream::{ChangeStream, IgnoreSource, Unanswered, UnreadSource};
-use ruma::RoomId;
+use ruma::{RoomId, UserId};
 use tokio::sync::Semaphore;
 
 use super::{PusherParts, account::Account, feed::Feed, hosts::Hosts, slot::Notifying};
@@ -85,6 +86,47 @@ impl Context {
                 event: Arc::clone(event),
                 verdict,
             }))
+    }
+
+    /// The same without waiting for anything; `None` if that is not possible.
+    pub(super) fn judge_at_once(
+        &self,
+        account: &Account,
+        event: &Arc<StoredEvent>,
+    ) -> Option<Result<Option<Notifying>, Trouble>> {
+        // Whoever judges for many is not to be told that it has done enough: that looks like waiting.
+        tokio::task::unconstrained(self.judge(account, event)).now_or_never()
+    }
+
+    /// Reads what there is to know of a room, so that everybody's rules can judge its events at
+    /// once.
+    pub(super) async fn prepare(&self, room_id: &RoomId) -> Result<(), Trouble> {
+        Ok(self.push.inner.rooms.now(room_id).await.map(drop)?)
+    }
+
+    /// Whether the event at a position of a room is unread by a user who joined it there.
+    pub(super) async fn is_unread(
+        &self,
+        user_id: &UserId,
+        room_id: &RoomId,
+        joined_since: StreamPosition,
+        at: StreamPosition,
+    ) -> Result<bool, Trouble> {
+        let push = &self.push.inner;
+        Ok(push.is_unread(user_id, room_id, joined_since, at).await?)
+    }
+
+    /// What a user has not read in a room that they have joined there, in its order.
+    pub(super) async fn unread_positions(
+        &self,
+        user_id: &UserId,
+        room_id: &RoomId,
+        joined_since: StreamPosition,
+    ) -> Result<Vec<StreamPosition>, Trouble> {
+        let push = &self.push.inner;
+        Ok(push
+            .unread_positions(user_id, room_id, joined_since)
+            .await?)
     }
 
     /// Where the stream stands.

@@ -235,8 +235,9 @@ impl Dispatcher {
         let mut target = None;
         if let Some((user_id, membership)) = membership {
             let account = self.accounts.get(&user_id).map(Arc::clone);
+            // Who leaves has one room less to read.
             if let Some(account) = &account {
-                account.forget(Some(room_id));
+                self.unread_changed_in(account, room_id, stop);
             }
             if let Some(members) = self.rooms.get_mut(room_id) {
                 match membership == MembershipState::Join && account.is_some() {
@@ -254,21 +255,51 @@ impl Dispatcher {
         {
             concerned.push(target);
         }
-        concerned.retain(|account| account.user_id != event.sender);
+        if concerned.is_empty() {
+            return;
+        }
+        if let Err(error) = self.context.prepare(room_id).await {
+            tracing::warn!(%error, room.id = %room_id, "could not read a room for pushers");
+            for account in &concerned {
+                self.fall_behind(account, stop);
+            }
+            return;
+        }
+        let redacts = event.event_type == "m.room.redaction";
         for account in &concerned {
-            self.offer(account, event, stop).await;
+            let own = account.user_id == event.sender;
+            // Who writes has read, and what is redacted is not there to be read.
+            if own || redacts {
+                self.unread_changed_in(account, room_id, stop);
+            }
+            if !own {
+                self.offer(account, event, stop);
+            }
         }
     }
 
-    async fn offer(
+    fn unread_changed_in(
+        &mut self,
+        account: &Arc<Account>,
+        room_id: &RoomId,
+        stop: &watch::Receiver<bool>,
+    ) {
+        account.forget(Some(room_id));
+        self.unread_changed(account, stop);
+    }
+
+    /// Offers an event to a user's pushers if it notifies. Nobody is waited for: who cannot be asked
+    /// now, for their rules are being read or changed, reads the event again on their own.
+    fn offer(
         &mut self,
         account: &Arc<Account>,
         event: &Arc<StoredEvent>,
         stop: &watch::Receiver<bool>,
     ) {
-        match self.context.judge(account, event).await {
-            Ok(None) => {}
-            Ok(Some(notifying)) => {
+        match self.context.judge_at_once(account, event) {
+            None => self.fall_behind(account, stop),
+            Some(Ok(None)) => {}
+            Some(Ok(Some(notifying))) => {
                 account.forget(Some(&event.room_id));
                 for slot in account.slots() {
                     if slot.offer(&notifying) {
@@ -276,7 +307,7 @@ impl Dispatcher {
                     }
                 }
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 let user_id = &account.user_id;
                 tracing::warn!(%error, user.id = %user_id, "could not judge an event for pushers");
                 self.fall_behind(account, stop);

@@ -1,16 +1,28 @@
 //! Gateways by their hosts: how much is asked of each at once, and what the log says of them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How many requests one host gets at once.
 const AT_ONCE_PER_HOST: usize = 32;
-/// How many requests there are at once to gateways that answer.
+/// How many one host gets that does not answer promptly, or is not known to.
+const AT_ONCE_PER_SLOW_HOST: usize = 4;
+/// How many requests there are at once to gateways that answer promptly.
 const AT_ONCE: usize = 256;
-/// How many there are beside these to gateways that did not answer last time.
-const AT_ONCE_FAILING: usize = 64;
+/// How many there are beside these to all others: they may each take the whole time that a request
+/// may take.
+const AT_ONCE_SLOW: usize = 64;
+/// A gateway only hands on: who takes longer than this is slow.
+const PROMPT: Duration = Duration::from_secs(2);
 /// How many hosts are remembered that nobody waits for.
 const REMEMBERED: usize = 1024;
 /// How long the log is silent about a host after it has said something, in milliseconds.
@@ -20,6 +32,9 @@ const SILENCE_MS: u64 = 600_000;
 #[derive(Debug)]
 pub(super) struct Host {
     at_once: Semaphore,
+    at_once_slow: Semaphore,
+    /// Whether it has answered last time, and promptly.
+    is_prompt: AtomicBool,
     said: Mutex<Said>,
 }
 
@@ -34,8 +49,16 @@ impl Host {
     fn new() -> Self {
         Self {
             at_once: Semaphore::new(AT_ONCE_PER_HOST),
+            at_once_slow: Semaphore::new(AT_ONCE_PER_SLOW_HOST),
+            is_prompt: AtomicBool::new(false),
             said: Mutex::default(),
         }
+    }
+
+    /// It has answered or failed, after so long.
+    pub(super) fn answered(&self, well: bool, after: Duration) {
+        self.is_prompt
+            .store(well && after < PROMPT, Ordering::Relaxed);
     }
 
     /// It has failed. Whether that is news.
@@ -61,8 +84,8 @@ impl Host {
 #[derive(Debug)]
 pub(super) struct Hosts {
     hosts: Mutex<HashMap<String, Arc<Host>>>,
-    working: Semaphore,
-    failing: Semaphore,
+    prompt: Semaphore,
+    slow: Semaphore,
 }
 
 /// Leave to send one request.
@@ -75,8 +98,8 @@ impl Hosts {
     pub(super) fn new() -> Self {
         Self {
             hosts: Mutex::default(),
-            working: Semaphore::new(AT_ONCE),
-            failing: Semaphore::new(AT_ONCE_FAILING),
+            prompt: Semaphore::new(AT_ONCE),
+            slow: Semaphore::new(AT_ONCE_SLOW),
         }
     }
 
@@ -93,11 +116,15 @@ impl Hosts {
         host
     }
 
-    /// Waits until a request may be sent. Those that failed last time wait among themselves: they
-    /// may take their whole time to fail again, and hold nobody up whose gateway answers.
+    /// Waits until a request may be sent. Those that failed last time, and those to hosts that do
+    /// not answer promptly, wait among themselves: they may take their whole time to fail or to
+    /// answer late, and hold nobody up whose gateway answers. A host has to show first that it does.
     pub(super) async fn leave<'a>(&'a self, host: &'a Host, failed: bool) -> Option<Leave<'a>> {
-        let of_host = host.at_once.acquire().await.ok()?;
-        let all = if failed { &self.failing } else { &self.working };
+        let (of_host, all) = match host.is_prompt.load(Ordering::Relaxed) && !failed {
+            true => (&host.at_once, &self.prompt),
+            false => (&host.at_once_slow, &self.slow),
+        };
+        let of_host = of_host.acquire().await.ok()?;
         Some(Leave {
             _of_host: of_host,
             _of_all: all.acquire().await.ok()?,
@@ -132,17 +159,44 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failing_gateways_do_not_take_the_room_of_those_that_answer() {
+    async fn slow_gateways_do_not_take_the_room_of_those_that_answer_promptly() {
         let hosts = Hosts::new();
-        let all = u32::try_from(AT_ONCE_FAILING).unwrap();
-        let held = hosts.failing.acquire_many(all).await.unwrap();
+        // Many hosts that answer with success, late, and one more.
+        let many = u32::try_from(AT_ONCE_SLOW - 1).unwrap();
+        let held = hosts.slow.acquire_many(many).await.unwrap();
+        let slow = hosts.host("slow");
+        slow.answered(true, PROMPT);
+        let one = hosts.leave(&slow, false).await;
         let host = hosts.host("another");
+        host.answered(true, Duration::ZERO);
         let mut late = std::pin::pin!(hosts.leave(&host, true));
-        assert!(futures_util::poll!(late.as_mut()).is_pending());
+        assert!(futures_util::poll!(late.as_mut()).is_pending(), "it failed");
         let working = hosts.host("working");
+        working.answered(true, Duration::ZERO);
         let mut prompt = std::pin::pin!(hosts.leave(&working, false));
         assert!(futures_util::poll!(prompt.as_mut()).is_ready());
-        drop(held);
+        drop((held, one));
         assert!(futures_util::poll!(late).is_ready());
+    }
+
+    #[tokio::test]
+    async fn one_slow_gateway_gets_few_requests_at_once_until_it_is_prompt() {
+        let hosts = Hosts::new();
+        let host = hosts.host("slow");
+        let mut held = Vec::new();
+        for _ in 0..AT_ONCE_PER_SLOW_HOST {
+            held.push(hosts.leave(&host, false).await);
+        }
+        {
+            let mut more = std::pin::pin!(hosts.leave(&host, false));
+            assert!(futures_util::poll!(more.as_mut()).is_pending());
+        }
+        let other = hosts.host("other");
+        assert!(hosts.leave(&other, false).await.is_some(), "nobody else");
+        host.answered(true, Duration::ZERO);
+        assert!(hosts.leave(&host, false).await.is_some());
+        host.answered(false, Duration::ZERO);
+        let mut more = std::pin::pin!(hosts.leave(&host, false));
+        assert!(futures_util::poll!(more.as_mut()).is_pending());
     }
 }

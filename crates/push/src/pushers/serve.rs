@@ -1,6 +1,9 @@
 //! Serves one pusher: one thing after the other, in the order of the stream.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use greenroom_events::VisibilityHistory;
@@ -9,7 +12,7 @@ use ruma::events::room::member::MembershipState;
 use tokio::sync::watch;
 
 use super::{
-    account::{Account, UnreadTotal},
+    account::Account,
     backoff,
     context::{Context, Trouble},
     gateway::{self, GatewayFailure},
@@ -90,11 +93,25 @@ impl Service<'_> {
         let upto = self.context.now();
         let after = self.slot.progress().position;
         if upto > after {
-            for event in self.context.missed(self.account, after, upto).await? {
+            for missed in self.context.missed(self.account, after, upto).await? {
                 if *shutdown.borrow() || self.slot.is_ended() {
                     return Ok(());
                 }
-                self.tell_event(&event).await?;
+                // One at a time: there may be many, and they may be large.
+                let context = self.context;
+                let event = context
+                    .timeline
+                    .event(&missed.event_id)
+                    .await?
+                    .map(Arc::new);
+                let notifying = match &event {
+                    Some(event) => context.judge(self.account, event).await?,
+                    None => None,
+                };
+                match notifying {
+                    Some(notifying) => self.tell_event(&notifying).await?,
+                    None => self.slot.passed(missed.position),
+                }
             }
             self.slot.passed(upto);
         }
@@ -114,15 +131,15 @@ impl Service<'_> {
             false => Some(self.names(&event).await?),
         };
         let verdict = &waiting.verdict;
-        let body = notification::of_event(&config.pusher, &event, verdict, names, unread.all);
-        self.deliver(&config, body, Some(position), unread.all)
-            .await
+        let body = notification::of_event(&config.pusher, &event, verdict, names, unread);
+        self.deliver(&config, body, Some(position), unread).await
     }
 
     async fn tell_unread(&self) -> Result<(), Interrupted> {
-        let unread = self.account.unread(self.context, None).await?.all;
-        // A gateway that was never told of any need not be told that there are none.
-        if self.slot.progress().unread_told.unwrap_or_default() == unread {
+        let unread = self.account.unread(self.context).await?;
+        // Of more the events tell that make it more. A gateway that was never told of any need not
+        // be told that there are none.
+        if unread >= self.slot.progress().unread_told.unwrap_or_default() {
             return Ok(());
         }
         let config = self.slot.config();
@@ -135,7 +152,7 @@ impl Service<'_> {
     async fn still_to_be_told(
         &self,
         event: &StoredEvent,
-    ) -> Result<Option<(StoredEvent, UnreadTotal)>, Interrupted> {
+    ) -> Result<Option<(StoredEvent, u64)>, Interrupted> {
         let (context, user_id) = (self.context, &self.account.user_id);
         let (room_id, position) = (&event.room_id, event.position);
         let Some(event) = context.timeline.event(&event.event_id).await? else {
@@ -158,9 +175,14 @@ impl Service<'_> {
         if !concerns {
             return Ok(None);
         }
-        let unread = self.account.unread(context, Some(room_id)).await?;
-        let is_read = !own && unread.in_room == 0;
-        Ok((!is_read).then_some((event, unread)))
+        if !own {
+            let since = history.joined_since(context.now()).unwrap_or_default();
+            if !context.is_unread(user_id, room_id, since, position).await? {
+                return Ok(None);
+            }
+        }
+        let unread = self.account.unread(context).await?;
+        Ok(Some((event, unread)))
     }
 
     async fn names(&self, event: &StoredEvent) -> Result<EventNames, Trouble> {
@@ -193,7 +215,10 @@ impl Service<'_> {
             if self.slot.is_ended() {
                 return Ok(());
             }
-            gateway::notify(&context.outbound, url, body).await
+            let asked = Instant::now();
+            let sent = gateway::notify(&context.outbound, url, body).await;
+            host.answered(sent.is_ok(), asked.elapsed());
+            sent
         };
         match sent {
             Ok(rejected) if rejected.contains(&config.pusher.id.pushkey) => {
