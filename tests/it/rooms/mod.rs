@@ -7,6 +7,7 @@ mod bad_events;
 mod creation;
 mod power;
 mod redaction;
+mod redaction_copies;
 mod sending;
 mod server_acl;
 mod transactions;
