@@ -489,6 +489,14 @@ async fn push_rules_can_be_read_whole_and_one_by_one() {
 }
 
 #[tokio::test]
+async fn the_first_user_of_a_new_server_has_push_rules_in_their_first_sync() {
+    let server = greenroom_tests::TestServer::start().await;
+    let alice = server.register("alice").await;
+    let body = alice.sync("").await;
+    assert!(account_data_in(&body, "m.push_rules").is_some(), "{body}");
+}
+
+#[tokio::test]
 async fn what_one_says_of_oneself_is_limited_and_a_refusal_has_no_effect() {
     let config = "[rate_limits.updates]\naccount = { burst = 9, per_second = 0.001 }\n";
     let server = TestServer::builder()

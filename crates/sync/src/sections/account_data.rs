@@ -42,7 +42,8 @@ impl Reading<'_> {
             true => StreamPosition::START,
             false => self.after(),
         };
-        if self.user.newest_account_data() <= after {
+        // The first answer has what everyone has, also where nothing was ever committed.
+        if self.since.is_some() && self.user.newest_account_data() <= after {
             return Ok(Vec::new());
         }
         let store = &self.service.parts.account_data;
