@@ -216,3 +216,39 @@ async fn changes_at_once_lose_nothing() {
     join_all(changes).await;
     assert_eq!(own(&alice, "content").await.len(), 20);
 }
+
+#[tokio::test]
+async fn historical_actions_are_ignored() {
+    let server = shared_server().await;
+    let (alice, bob) = (server.register("a").await, server.register("b").await);
+    let room = super::two_in_a_room(&alice, &bob).await;
+    let path = rule(&format!("room/{}", encode(&room)));
+    for (actions, expected) in [
+        (json!(["dont_notify"]), [0, 0]),
+        (json!(["coalesce"]), [0, 0]),
+        (json!(["coalesce", "notify"]), [1, 0]),
+    ] {
+        alice
+            .put(&path, json!({"actions": actions}))
+            .await
+            .expect_ok();
+        bob.send_text(&room, &actions.to_string(), "x").await;
+        assert_eq!(super::unread(&alice, &room).await, expected, "{actions}");
+    }
+}
+
+#[tokio::test]
+async fn rules_that_search_are_bounded_for_each_user() {
+    let server = shared_server().await;
+    let alice = server.register("a").await;
+    let put = async |id: usize| {
+        let body = json!({"actions": [], "pattern": "x"});
+        alice.put(&rule(&format!("content/{id}")), body).await
+    };
+    for id in 0..256 {
+        put(id).await.expect_ok();
+    }
+    put(256).await.expect_error(413, "M_TOO_LARGE");
+    put(7).await.expect_ok();
+    assert_eq!(own(&alice, "content").await.len(), 256);
+}

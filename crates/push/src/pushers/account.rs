@@ -8,11 +8,16 @@ use std::{
 use greenroom_stream::{RecentEvents, UnreadQuery};
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, events::room::member::MembershipState};
+use tokio::sync::Semaphore;
 
 use super::{
     context::{Context, Trouble},
     slot::Slot,
 };
+
+/// How many requests to gateways that do not answer promptly one user has at once: a user can name
+/// many.
+const AT_ONCE_SLOW: usize = 4;
 
 /// Rooms whose count has to be asked for anew.
 #[derive(Debug, Default)]
@@ -30,6 +35,8 @@ pub(super) struct Account {
     /// How many messages are unread, by room; rooms without any are left out.
     unread: tokio::sync::Mutex<BTreeMap<OwnedRoomId, u64>>,
     stale: Mutex<Stale>,
+    /// Leave to ask gateways that do not answer promptly.
+    pub(super) slow: Semaphore,
 }
 
 /// Nothing is in memory here.
@@ -55,6 +62,7 @@ impl Account {
                 all: true,
                 rooms: BTreeSet::new(),
             }),
+            slow: Semaphore::new(AT_ONCE_SLOW),
         }
     }
 

@@ -85,6 +85,8 @@ impl Context {
         after: StreamPosition,
         upto: StreamPosition,
     ) -> Result<Vec<Missed>, Trouble> {
+        // Rules that are being changed may take a while, and others have a turn meanwhile.
+        self.rules_settled(&account.user_id).await?;
         // Never closed.
         let _turn = self.catching_up.acquire().await.ok();
         let wanted = [MembershipState::Join, MembershipState::Invite];

@@ -104,6 +104,14 @@ impl Context {
         Ok(self.push.inner.rooms.now(room_id).await.map(drop)?)
     }
 
+    /// Returns when a user's rules are in memory and nobody is changing them.
+    pub(super) async fn rules_settled(&self, user_id: &UserId) -> Result<(), Trouble> {
+        let push = &self.push.inner;
+        let user = push.user(user_id);
+        drop(push.rules_of(&user).await?);
+        Ok(())
+    }
+
     /// Whether the event at a position of a room is unread by a user who joined it there.
     pub(super) async fn is_unread(
         &self,

@@ -90,6 +90,7 @@ pub(super) struct Hosts {
 
 /// Leave to send one request.
 pub(super) struct Leave<'a> {
+    _of_user: Option<SemaphorePermit<'a>>,
     _of_host: SemaphorePermit<'a>,
     _of_all: SemaphorePermit<'a>,
 }
@@ -119,15 +120,28 @@ impl Hosts {
     /// Waits until a request may be sent. Those that failed last time, and those to hosts that do
     /// not answer promptly, wait among themselves: they may take their whole time to fail or to
     /// answer late, and hold nobody up whose gateway answers. A host has to show first that it does.
-    pub(super) async fn leave<'a>(&'a self, host: &'a Host, failed: bool) -> Option<Leave<'a>> {
-        let (of_host, all) = match host.is_prompt.load(Ordering::Relaxed) && !failed {
+    ///
+    /// `of_user` is what the user may ask of these at once.
+    pub(super) async fn leave<'a>(
+        &'a self,
+        host: &'a Host,
+        of_user: &'a Semaphore,
+        failed: bool,
+    ) -> Option<Leave<'a>> {
+        let is_prompt = host.is_prompt.load(Ordering::Relaxed) && !failed;
+        let (of_host, of_all) = match is_prompt {
             true => (&host.at_once, &self.prompt),
             false => (&host.at_once_slow, &self.slow),
         };
-        let of_host = of_host.acquire().await.ok()?;
+        // Who waits for what is their own holds nothing that others wait for.
+        let of_user = match is_prompt {
+            true => None,
+            false => Some(of_user.acquire().await.ok()?),
+        };
         Some(Leave {
-            _of_host: of_host,
-            _of_all: all.acquire().await.ok()?,
+            _of_user: of_user,
+            _of_host: of_host.acquire().await.ok()?,
+            _of_all: of_all.acquire().await.ok()?,
         })
     }
 }
@@ -160,20 +174,21 @@ mod tests {
 
     #[tokio::test]
     async fn slow_gateways_do_not_take_the_room_of_those_that_answer_promptly() {
+        let user = Semaphore::new(9);
         let hosts = Hosts::new();
         // Many hosts that answer with success, late, and one more.
         let many = u32::try_from(AT_ONCE_SLOW - 1).unwrap();
         let held = hosts.slow.acquire_many(many).await.unwrap();
         let slow = hosts.host("slow");
         slow.answered(true, PROMPT);
-        let one = hosts.leave(&slow, false).await;
+        let one = hosts.leave(&slow, &user, false).await;
         let host = hosts.host("another");
         host.answered(true, Duration::ZERO);
-        let mut late = std::pin::pin!(hosts.leave(&host, true));
+        let mut late = std::pin::pin!(hosts.leave(&host, &user, true));
         assert!(futures_util::poll!(late.as_mut()).is_pending(), "it failed");
         let working = hosts.host("working");
         working.answered(true, Duration::ZERO);
-        let mut prompt = std::pin::pin!(hosts.leave(&working, false));
+        let mut prompt = std::pin::pin!(hosts.leave(&working, &user, false));
         assert!(futures_util::poll!(prompt.as_mut()).is_ready());
         drop((held, one));
         assert!(futures_util::poll!(late).is_ready());
@@ -181,22 +196,39 @@ mod tests {
 
     #[tokio::test]
     async fn one_slow_gateway_gets_few_requests_at_once_until_it_is_prompt() {
+        let user = Semaphore::new(9);
         let hosts = Hosts::new();
         let host = hosts.host("slow");
         let mut held = Vec::new();
         for _ in 0..AT_ONCE_PER_SLOW_HOST {
-            held.push(hosts.leave(&host, false).await);
+            held.push(hosts.leave(&host, &user, false).await);
         }
         {
-            let mut more = std::pin::pin!(hosts.leave(&host, false));
+            let mut more = std::pin::pin!(hosts.leave(&host, &user, false));
             assert!(futures_util::poll!(more.as_mut()).is_pending());
         }
         let other = hosts.host("other");
-        assert!(hosts.leave(&other, false).await.is_some(), "nobody else");
+        assert!(
+            hosts.leave(&other, &user, false).await.is_some(),
+            "nobody else"
+        );
         host.answered(true, Duration::ZERO);
-        assert!(hosts.leave(&host, false).await.is_some());
+        assert!(hosts.leave(&host, &user, false).await.is_some());
         host.answered(false, Duration::ZERO);
-        let mut more = std::pin::pin!(hosts.leave(&host, false));
+        let mut more = std::pin::pin!(hosts.leave(&host, &user, false));
         assert!(futures_util::poll!(more.as_mut()).is_pending());
+    }
+
+    #[tokio::test]
+    async fn a_user_with_many_slow_gateways_takes_few_places_of_all() {
+        let (user, other) = (Semaphore::new(1), Semaphore::new(1));
+        let hosts = Hosts::new();
+        let (first, second) = (hosts.host("first"), hosts.host("second"));
+        let _held = hosts.leave(&first, &user, false).await;
+        let mut more = std::pin::pin!(hosts.leave(&second, &user, false));
+        assert!(futures_util::poll!(more.as_mut()).is_pending());
+        assert!(hosts.leave(&second, &other, false).await.is_some());
+        second.answered(true, Duration::ZERO);
+        assert!(hosts.leave(&second, &user, false).await.is_some(), "prompt");
     }
 }

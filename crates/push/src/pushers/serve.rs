@@ -211,7 +211,10 @@ impl Service<'_> {
         let host = context.hosts.host(config.host());
         let sent = {
             let has_failed = self.slot.progress().failures > 0;
-            let _leave = context.hosts.leave(&host, has_failed).await;
+            let _leave = context
+                .hosts
+                .leave(&host, &self.account.slow, has_failed)
+                .await;
             if self.slot.is_ended() {
                 return Ok(());
             }
