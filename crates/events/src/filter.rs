@@ -1,6 +1,6 @@
 //! Event filters, compiled once per request.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use greenroom_model::StoredEvent;
 use ruma::{
@@ -57,6 +57,20 @@ impl EventFilter {
                 LazyLoadOptions::Disabled => None,
             },
         }
+    }
+
+    /// Which events it lets through, as a text that is the same for the same filter, whatever its limit.
+    #[must_use]
+    pub fn terms(&self) -> String {
+        fn sorted<T: Ord>(ids: &HashSet<T>) -> BTreeSet<&T> {
+            ids.iter().collect()
+        }
+        let terms = (
+            (&self.types, &self.not_types, self.has_url),
+            (self.senders.as_ref().map(sorted), sorted(&self.not_senders)),
+            (self.rooms.as_ref().map(sorted), sorted(&self.not_rooms)),
+        );
+        format!("{terms:?}")
     }
 
     /// The most events wanted, if the filter says so.

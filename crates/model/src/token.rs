@@ -14,7 +14,7 @@ use crate::StreamPosition;
 /// How many bytes of the keyed hash travel in a token: 64 bits cannot be guessed online.
 const MAC_BYTES: usize = 8;
 /// The longest token of a fixed size, in characters behind its prefix.
-const MAX_TOKEN: usize = 64;
+const MAX_TOKEN: usize = 96;
 /// The longest token of a list: its payload may hold an identifier of 255 bytes.
 const MAX_LIST_TOKEN: usize = 400;
 /// The bit of the typing counter that says whether somebody typed.

@@ -12,13 +12,14 @@ use async_trait::async_trait;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 use greenroom_model::{StoredEvent, StreamPosition};
 use greenroom_search::{Key, VERSION, entry, is_searchable};
-use greenroom_storage::{SearchQuery, SearchStore, StorageError};
+use greenroom_storage::{Judge, SearchQuery, SearchStore, StorageError};
 
 use crate::{
     Db,
     connection::{AnyConnection, FromDiesel},
     rows::{EventRow, stored},
     schema::{events, search_progress},
+    timeline::MAX_IN,
 };
 
 /// So many events are indexed in one act: a millisecond or two, in which nobody else can write.
@@ -167,7 +168,7 @@ impl SearchStore for Db {
         Ok(StreamPosition(indexed))
     }
 
-    async fn candidates(&self, query: SearchQuery) -> Result<Vec<StoredEvent>, StorageError> {
+    async fn candidates(&self, query: SearchQuery) -> Result<Vec<StreamPosition>, StorageError> {
         // No language of theirs has a word for nothing.
         if query.all.is_empty() || query.any.iter().any(Vec::is_empty) {
             return Ok(Vec::new());
@@ -178,16 +179,31 @@ impl SearchStore for Db {
                 AnyConnection::Postgres(conn) => postgres::candidates(conn, &query),
             };
             let positions = positions.map_err(StorageError::from_diesel)?;
-            if positions.is_empty() {
-                return Ok(Vec::new());
+            Ok(positions.into_iter().map(StreamPosition).collect())
+        })
+        .await
+    }
+
+    async fn judged(
+        &self,
+        positions: Vec<StreamPosition>,
+        judge: Judge,
+    ) -> Result<Vec<(StoredEvent, f32)>, StorageError> {
+        self.read(move |conn| {
+            let mut fitting = Vec::new();
+            for some in positions.chunks(MAX_IN) {
+                let rows: Vec<EventRow> = events::table
+                    .filter(events::position.eq_any(some.iter().map(|position| position.0)))
+                    .order(events::position.desc())
+                    .select(EventRow::as_select())
+                    .load(conn)
+                    .map_err(StorageError::from_diesel)?;
+                fitting.extend(stored(rows)?.into_iter().filter_map(|event| {
+                    let rank = judge(&event)?;
+                    Some((event, rank))
+                }));
             }
-            let rows: Vec<EventRow> = events::table
-                .filter(events::position.eq_any(positions))
-                .order(events::position.desc())
-                .select(EventRow::as_select())
-                .load(conn)
-                .map_err(StorageError::from_diesel)?;
-            stored(rows)
+            Ok(fitting)
         })
         .await
     }

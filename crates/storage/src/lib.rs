@@ -46,7 +46,7 @@ pub use relations::{
 };
 pub use reports::{NewReport, Report, ReportStore, Reported};
 pub use rooms::{Append, Appended, Committed, NewRoom, RedactedEvent, RoomHeadRow, RoomStore};
-pub use search::{SearchQuery, SearchStore};
+pub use search::{Judge, SearchQuery, SearchStore};
 pub use sliding::SlidingStore;
 pub use spaces::{RoomPreview, SpaceStore};
 pub use state::{StateStore, StateVersion};

@@ -1,5 +1,7 @@
 //! The index of words. What is in it, and what a search makes of it, is `greenroom-search`'s to say.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use greenroom_model::{StoredEvent, StreamPosition};
 
@@ -20,6 +22,9 @@ pub struct SearchQuery {
     pub limit: u64,
 }
 
+/// How well a candidate fits, if it does. Runs where the database is read.
+pub type Judge = Arc<dyn Fn(&StoredEvent) -> Option<f32> + Send + Sync>;
+
 /// The words of events. It follows the stream at a distance: who searches waits for it.
 #[async_trait]
 pub trait SearchStore: Send + Sync {
@@ -30,7 +35,14 @@ pub trait SearchStore: Send + Sync {
     /// it redacted.
     async fn index_more(&self, upto: StreamPosition) -> Result<StreamPosition, StorageError>;
 
-    /// The newest candidates, newest first. Two tokens may look the same to an engine: what comes need
-    /// not be a hit.
-    async fn candidates(&self, query: SearchQuery) -> Result<Vec<StoredEvent>, StorageError>;
+    /// The positions of the newest candidates, newest first. Two tokens may look the same to an engine:
+    /// what comes need not be a hit.
+    async fn candidates(&self, query: SearchQuery) -> Result<Vec<StreamPosition>, StorageError>;
+
+    /// Those of the events at these positions that fit, newest first, with how well they do.
+    async fn judged(
+        &self,
+        positions: Vec<StreamPosition>,
+        judge: Judge,
+    ) -> Result<Vec<(StoredEvent, f32)>, StorageError>;
 }

@@ -224,3 +224,15 @@ async fn ignored_users_are_not_listed_and_children_are_bundled() {
     let page = ask(&alice, &room, &of).await.expect_ok();
     assert_eq!(chunk(&page), [own.as_str()]);
 }
+
+#[tokio::test]
+async fn children_of_an_ignored_users_event_are_listed() {
+    let server = shared_server().await;
+    let (alice, bob, room) = shared_room(&server, json!({})).await;
+    let parent = say(&bob, &room, text("parent")).await;
+    say(&bob, &room, relating("m.thread", &parent)).await;
+    let own = say(&alice, &room, relating("m.thread", &parent)).await;
+    ignore(&alice, &[&bob]).await;
+    let page = ask(&alice, &room, &encode(&parent)).await.expect_ok();
+    assert_eq!(chunk(&page), [own.as_str()]);
+}

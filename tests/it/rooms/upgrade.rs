@@ -485,3 +485,16 @@ async fn an_upgrade_reaches_syncs_and_survives_a_restart() {
     assert_eq!(upgrade(&alice, &room, "12").await, next);
     alice.send_text(&next, "t", "here").await;
 }
+
+#[tokio::test]
+async fn an_upgrade_drops_what_state_related_to() {
+    let server = shared_server().await;
+    let (alice, _, room) = shared_room(&server, json!({"room_version": "10"})).await;
+    let sent = alice.send_text(&room, "t", "words").await;
+    let relation = json!({"rel_type": "m.reference", "event_id": sent});
+    let topic = json!({"topic": "all of it", "m.relates_to": relation});
+    alice.send_state(&room, "m.room.topic", "", topic).await;
+    let next = upgrade(&alice, &room, "12").await;
+    let topic = content(&alice, &next, "m.room.topic").await;
+    assert_eq!(topic, json!({"topic": "all of it"}));
+}

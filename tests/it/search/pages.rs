@@ -141,3 +141,73 @@ async fn b40_tokens_of_others_and_of_nobody_are_refused() {
     let answer = ask(&carol, criteria, token).await;
     answer.expect_error(400, "M_INVALID_PARAM");
 }
+
+#[tokio::test]
+async fn b40_a_token_leads_on_in_its_own_search_only() {
+    let server = shared_server().await;
+    let (alice, bob, room) = shared_room(&server, json!({})).await;
+    for n in 0..3 {
+        alice
+            .send_text(&room, &format!("t{n}"), "a puffin and a gull")
+            .await;
+    }
+    let criteria = |term: &str, filter: Value| json!({"search_term": term, "filter": filter});
+    let results = search(&bob, criteria("puffin", json!({"limit": 1}))).await;
+    let token = results["next_batch"].as_str().unwrap();
+    let again = criteria("puffin", json!({"limit": 2}));
+    ask(&bob, again, token).await.expect_ok();
+    let mut with_keys = criteria("puffin", json!({"limit": 1}));
+    with_keys["keys"] = json!(["content.name"]);
+    for other in [
+        criteria("gull", json!({"limit": 1})),
+        criteria("puffin", json!({"limit": 1, "rooms": [room]})),
+        criteria("puffin", json!({"limit": 1, "senders": [alice.user_id]})),
+        criteria(
+            "puffin",
+            json!({"limit": 1, "not_types": ["m.room.message"]}),
+        ),
+        with_keys,
+    ] {
+        let answer = ask(&bob, other, token).await;
+        answer.expect_error(400, "M_INVALID_PARAM");
+    }
+}
+
+#[tokio::test]
+async fn a_group_within_a_group_is_in_both() {
+    let server = shared_server().await;
+    let (alice, bob, room) = shared_room(&server, json!({})).await;
+    let other = alice.create_public_room().await;
+    bob.join(&other).await;
+    for n in 0..4 {
+        alice
+            .send_text(&room, &format!("a{n}"), "a kittiwake")
+            .await;
+        bob.send_text(&room, &format!("b{n}"), "a kittiwake").await;
+        alice
+            .send_text(&other, &format!("c{n}"), "a kittiwake")
+            .await;
+    }
+    let criteria = json!({
+        "search_term": "kittiwake",
+        "order_by": "recent",
+        "filter": {"limit": 3},
+        "groupings": {"group_by": [{"key": "room_id"}, {"key": "sender"}]},
+    });
+    let first = search(&bob, criteria.clone()).await;
+    let token = &first["groups"]["room_id"][&room]["next_batch"];
+    let second = ask(&bob, criteria.clone(), token.as_str().unwrap()).await;
+    let second = &second.expect_ok()["search_categories"]["room_events"];
+    // Of the room's eight there are more than the six of these two pages.
+    let token = &second["groups"]["sender"][&*alice.user_id]["next_batch"];
+    let rest = all(&bob, &criteria, token.as_str().unwrap()).await;
+    let body = ask(&bob, criteria.clone(), token.as_str().unwrap()).await;
+    for result in body.expect_ok()["search_categories"]["room_events"]["results"]
+        .as_array()
+        .unwrap()
+    {
+        assert_eq!(result["result"]["room_id"], *room);
+        assert_eq!(result["result"]["sender"], *alice.user_id);
+    }
+    assert!(!rest.is_empty() && rest.len() < 4, "{rest:?}");
+}

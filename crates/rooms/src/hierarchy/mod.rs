@@ -31,6 +31,8 @@ const MAX_DEPTH: u32 = 1_000;
 /// How many rooms one request looks at, those left out included: who may see few of them gets
 /// shorter pages.
 const MAX_LOOKED_AT: usize = 1_000;
+/// How many rooms one request comes by, where a walk has to be walked again.
+const MAX_WALKED_AGAIN: usize = 10_000;
 /// How many children's events end a page.
 const MAX_CHILD_EVENTS: usize = 5_000;
 /// How many walks are kept, and how many rooms they hold together.
@@ -245,7 +247,18 @@ async fn page(
     let Some(last) = begin.checked_sub(1) else {
         return collect(walk, look, place, limit).await;
     };
-    while walk.met(last).is_none() && walk.step(look).await? {}
+    // A walk that was forgotten is walked again, in as many requests as that takes: what it has come by
+    // is kept for the next one, which the same token leads to.
+    let mut walked = 0;
+    while walk.met(last).is_none() {
+        if walked >= MAX_WALKED_AGAIN {
+            return Ok((Vec::new(), Some(place)));
+        }
+        walked += 1;
+        if !walk.step(look).await? {
+            break;
+        }
+    }
     // What the user may see has changed, and the way with it, since the last page was made.
     if walk
         .met(last)

@@ -106,6 +106,20 @@ impl Rooms {
         user_id: &UserId,
         event_id: &EventId,
     ) -> Result<(Access, StoredEvent), RoomError> {
+        let (access, event) = self.readable_event(room_id, user_id, event_id).await?;
+        if access.ignored.hides(&event) {
+            return Err(RoomError::NoSuchEvent);
+        }
+        Ok((access, event))
+    }
+
+    /// [`Self::visible_event`], whoever sent it.
+    pub(crate) async fn readable_event(
+        &self,
+        room_id: &RoomId,
+        user_id: &UserId,
+        event_id: &EventId,
+    ) -> Result<(Access, StoredEvent), RoomError> {
         let event = self
             .parts()
             .timeline
@@ -114,7 +128,7 @@ impl Rooms {
             .filter(|event| event.room_id == room_id)
             .ok_or(RoomError::NoSuchEvent)?;
         let access = self.possible_access(room_id, user_id).await?;
-        if access.allows(&event) {
+        if access.history.allows(&event) {
             return Ok((access, event));
         }
         Err(RoomError::NoSuchEvent)

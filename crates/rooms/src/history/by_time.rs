@@ -39,14 +39,21 @@ impl Rooms {
                 Direction::Forward => (after, upto),
                 Direction::Backward => (upto, after),
             };
-            let wanted = Wanted {
+            let mut wanted = Wanted {
                 from,
                 to: Some(to),
                 direction,
                 limit: 1,
             };
-            let read = self.read_page(room_id, &access, wanted, &filter).await?;
-            let found = read.events.into_iter().next();
+            // What was not for the reader to see was never read. So a page with nothing on it but a
+            // next one is of people whom they ignore, and the answer is behind it.
+            let found = loop {
+                let read = self.read_page(room_id, &access, wanted, &filter).await?;
+                match (read.events.into_iter().next(), read.next) {
+                    (None, Some(next)) => wanted.from = next,
+                    (found, _) => break found,
+                }
+            };
             closest = match (closest, found) {
                 (Some(best), Some(found)) => {
                     // Of two that are as close, the first read forward, the last read backward.

@@ -61,8 +61,9 @@ impl Rooms {
         event_id: &EventId,
         query: RelationsQuery,
     ) -> Result<RelationsPage, RoomError> {
+        // An event by somebody whom they ignore may still have children by others.
         let (access, _) = self
-            .visible_event(room_id, &reader.user_id, event_id)
+            .readable_event(room_id, &reader.user_id, event_id)
             .await?;
         let boundary = |token: Option<&str>| {
             token

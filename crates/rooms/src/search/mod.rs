@@ -7,13 +7,13 @@ mod indexer;
 mod page;
 mod results;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use greenroom_events::EventFilter;
 use greenroom_model::{StoredEvent, StreamPosition};
 use greenroom_search::{Key, Query, hash, kind_token, room_token, sender_token, texts};
-use greenroom_storage::{SearchQuery, SearchStore};
-use ruma::{OwnedRoomId, RoomId, UserId, events::room::member::MembershipState};
+use greenroom_storage::{Judge, SearchQuery, SearchStore};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId, events::room::member::MembershipState};
 
 use self::page::{Cursor, Hit};
 pub use self::{
@@ -27,7 +27,7 @@ const DEFAULT_LIMIT: u64 = 10;
 /// How many it has at most.
 const MAX_LIMIT: u64 = 100;
 /// How many candidates are read at once.
-const BATCH: u64 = 200;
+const BATCH: usize = 200;
 /// A window has so many candidates at least, if there are so many, so that there is something to rank …
 const WINDOW: usize = 500;
 /// … and so many at most, whether or not they are hits.
@@ -95,6 +95,15 @@ pub struct SearchRequest {
     pub next_batch: Option<String>,
 }
 
+impl SearchRequest {
+    /// A hash of what makes it this search: all that says which events are results, not how they are
+    /// shown.
+    fn terms(&self) -> u64 {
+        let terms = (&self.term, &self.keys, self.filter.terms());
+        hash(&format!("{terms:?}"))
+    }
+}
+
 /// The hits of one window, in their order.
 #[derive(Default)]
 struct Window {
@@ -124,8 +133,8 @@ impl Rooms {
         }
         let (user_id, tokens) = (&reader.user_id, &self.parts().tokens);
         let cursor = match wanted.next_batch.as_deref() {
-            Some(token) => Cursor::open(tokens, user_id, wanted.order, token)?,
-            None => Cursor::start(wanted.order, self.parts().stream.position(), None),
+            Some(token) => Cursor::open(tokens, user_id, wanted.terms(), wanted.order, token)?,
+            None => Cursor::start(wanted.terms(), wanted.order, self.parts().stream.position()),
         };
         let query = Query::new(&wanted.term);
         let index = self.parts().search.caught_up().await;
@@ -137,12 +146,12 @@ impl Rooms {
         if !query.is_empty() {
             let rooms = self.searched_rooms(user_id, wanted, &cursor).await?;
             if !rooms.is_empty() {
-                let search = Search {
-                    query: &query,
-                    wanted,
-                    cursor: &cursor,
-                    user_id,
-                };
+                let search = Arc::new(Search {
+                    query: query.clone(),
+                    wanted: wanted.clone(),
+                    cursor,
+                    user_id: user_id.clone(),
+                });
                 window = self.window(index, &search, rooms, &mut doors).await?;
             }
         }
@@ -169,9 +178,9 @@ impl Rooms {
             .into_iter()
             .map(|room| room.room_id)
             .filter(|room_id| wanted.filter.allows_room(room_id))
-            .filter(|room_id| match cursor.group {
-                Some((GroupBy::Room, group)) => hash(room_id.as_str()) == group,
-                Some((GroupBy::Sender, _)) | None => true,
+            .filter(|room_id| {
+                let group = cursor.room;
+                group.is_none_or(|group| hash(room_id.as_str()) == group)
             })
             .collect())
     }
@@ -180,48 +189,61 @@ impl Rooms {
     async fn window(
         &self,
         index: &dyn SearchStore,
-        search: &Search<'_>,
+        search: &Arc<Search>,
         mut rooms: Vec<OwnedRoomId>,
         doors: &mut Doors,
     ) -> Result<Window, RoomError> {
         let cursor = search.cursor;
         let mut window = Window {
-            bottom: StreamPosition(1),
+            bottom: cursor.bottom.unwrap_or(StreamPosition(1)),
             ..Window::default()
         };
+        // Comparing texts is work: it is done where they are read.
+        let judge: Judge = {
+            let search = Arc::clone(search);
+            Arc::new(move |event| search.rank(event))
+        };
         let (mut upto, mut seen) = (cursor.top, 0);
-        loop {
-            let candidates = index.candidates(search.candidates(&rooms, upto)).await?;
-            let exhausted = (candidates.len() as u64) < BATCH;
-            seen += candidates.len();
-            for event in candidates {
-                upto = event.position.before();
-                let Some(rank) = search.rank(&event) else {
-                    continue;
-                };
-                if !doors.contains_key(&event.room_id) {
-                    let door = self.door(&event.room_id, search.user_id).await?;
-                    if door.is_none() {
-                        rooms.retain(|room_id| *room_id != event.room_id);
+        'window: while !rooms.is_empty() {
+            let missing = MAX_WINDOW - seen;
+            let candidates = search.candidates(&rooms, upto, missing);
+            let mut rest = &*index.candidates(candidates).await?;
+            let are_all = rest.len() < missing;
+            while !rest.is_empty() {
+                let (some, others) = rest.split_at(rest.len().min(BATCH));
+                rest = others;
+                seen += some.len();
+                upto = some.last().map_or(upto, |last| last.before());
+                let hits = index.judged(some.to_vec(), Arc::clone(&judge)).await?;
+                let searched = rooms.len();
+                for (event, rank) in hits {
+                    if !doors.contains_key(&event.room_id) {
+                        let door = self.door(&event.room_id, &search.user_id).await?;
+                        if door.is_none() {
+                            rooms.retain(|room_id| *room_id != event.room_id);
+                        }
+                        doors.insert(event.room_id.clone(), door);
                     }
-                    doors.insert(event.room_id.clone(), door);
+                    let door = doors.get(&event.room_id).and_then(Option::as_ref);
+                    if door.is_some_and(|access| access.allows(&event)) {
+                        window.hits.push(Hit { event, rank });
+                    }
                 }
-                let door = doors.get(&event.room_id).and_then(Option::as_ref);
-                if door.is_some_and(|access| access.allows(&event)) {
-                    window.hits.push(Hit { event, rank });
+                let is_last = rest.is_empty() && are_all;
+                let has_enough = seen >= WINDOW && window.hits.len() as u64 > search.limit();
+                if !is_last && (seen >= MAX_WINDOW || (cursor.bottom.is_none() && has_enough)) {
+                    window.bottom = upto.next();
+                    break 'window;
+                }
+                if rooms.len() < searched {
+                    // The others without those of a room that is not for this user.
+                    continue 'window;
                 }
             }
-            let has_enough = seen >= WINDOW && window.hits.len() as u64 > search.limit();
-            if exhausted || rooms.is_empty() {
-                window.bottom = cursor.bottom.unwrap_or(StreamPosition(1));
-            } else if cursor.bottom.is_none() && (has_enough || seen >= MAX_WINDOW) {
-                window.bottom = upto.next();
-            } else {
-                continue;
-            }
-            window.hits.sort_by(|one, other| cursor.compare(one, other));
-            return Ok(window);
+            break;
         }
+        window.hits.sort_by(|one, other| cursor.compare(one, other));
+        Ok(window)
     }
 
     /// A room to the user, if they were ever in it and it is searched: "The search will *not* include
@@ -242,23 +264,23 @@ impl Rooms {
 }
 
 /// One search, as far as it is the same for every candidate.
-struct Search<'a> {
-    query: &'a Query,
-    wanted: &'a SearchRequest,
-    cursor: &'a Cursor,
-    user_id: &'a UserId,
+struct Search {
+    query: Query,
+    wanted: SearchRequest,
+    cursor: Cursor,
+    user_id: OwnedUserId,
 }
 
-impl Search<'_> {
+impl Search {
     fn limit(&self) -> u64 {
-        limit(self.wanted)
+        limit(&self.wanted)
     }
 
     /// The question to the index for the next candidates in these rooms.
-    fn candidates(&self, rooms: &[OwnedRoomId], upto: StreamPosition) -> SearchQuery {
+    fn candidates(&self, rooms: &[OwnedRoomId], upto: StreamPosition, limit: usize) -> SearchQuery {
         let room = |room_id: &OwnedRoomId| room_token(hash(room_id.as_str()));
         let mut any = vec![rooms.iter().map(room).collect()];
-        if let Some((GroupBy::Sender, group)) = self.cursor.group {
+        if let Some(group) = self.cursor.sender {
             any.push(vec![sender_token(group)]);
         }
         if let Some(senders) = self.wanted.filter.senders() {
@@ -280,17 +302,16 @@ impl Search<'_> {
             any,
             from: self.cursor.bottom.unwrap_or_default(),
             upto,
-            limit: BATCH,
+            limit: limit as u64,
         }
     }
 
     /// How well an event fits, if it does.
     fn rank(&self, event: &StoredEvent) -> Option<f32> {
-        let in_group = match self.cursor.group {
-            Some((by, group)) => hash(by.of(event)) == group,
-            None => true,
-        };
-        if !in_group
+        let is_in =
+            |by: GroupBy, group: Option<u64>| group.is_none_or(|group| hash(by.of(event)) == group);
+        if !is_in(GroupBy::Room, self.cursor.room)
+            || !is_in(GroupBy::Sender, self.cursor.sender)
             || event.redacted_by.is_some()
             || !self.wanted.filter.allows_room(&event.room_id)
             || !self.wanted.filter.allows(event)

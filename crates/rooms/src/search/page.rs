@@ -22,9 +22,13 @@ pub(super) struct Hit {
 /// How far somebody has read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Cursor {
+    /// A hash of what is searched for: a token is one of this search alone.
+    terms: u64,
     order: SearchOrder,
-    /// The group that is read, by the hash of its key.
-    pub(super) group: Option<(GroupBy, u64)>,
+    /// The room whose group is read, by its hash, …
+    pub(super) room: Option<u64>,
+    /// … and the sender whose group is read, within that room if both are there.
+    pub(super) sender: Option<u64>,
     /// Where the window ends.
     pub(super) top: StreamPosition,
     /// Where it begins; `None` if that is still to be found out.
@@ -33,27 +37,47 @@ pub(super) struct Cursor {
     last: (f32, StreamPosition),
 }
 
-const SIZE: usize = 37;
+const SIZE: usize = 53;
+const IN_ROOM: u8 = 2;
+const BY_SENDER: u8 = 4;
 
 impl Cursor {
     /// Before everything up to `top`.
-    pub(super) fn start(
-        order: SearchOrder,
-        top: StreamPosition,
-        group: Option<(GroupBy, u64)>,
-    ) -> Self {
+    pub(super) fn start(terms: u64, order: SearchOrder, top: StreamPosition) -> Self {
         Self {
+            terms,
             order,
-            group,
+            room: None,
+            sender: None,
             top,
             bottom: None,
             last: (f32::INFINITY, StreamPosition(i64::MAX)),
         }
     }
 
-    /// The same within a group.
-    pub(super) fn within(self, group: Option<(GroupBy, u64)>) -> Self {
-        Self { group, ..self }
+    /// Before everything that is older than the window which begins at `bottom`.
+    pub(super) fn older_than(self, bottom: StreamPosition) -> Self {
+        let (room, sender) = (self.room, self.sender);
+        let start = Self::start(self.terms, self.order, bottom.before());
+        Self {
+            room,
+            sender,
+            ..start
+        }
+    }
+
+    /// The same within a group, by the hash of its key. A group of a group is in both.
+    pub(super) fn within(self, by: GroupBy, key: u64) -> Self {
+        match by {
+            GroupBy::Room => Self {
+                room: Some(key),
+                ..self
+            },
+            GroupBy::Sender => Self {
+                sender: Some(key),
+                ..self
+            },
+        }
     }
 
     /// Behind a hit of the window that begins at `bottom`.
@@ -91,15 +115,14 @@ impl Cursor {
             SearchOrder::Rank => 0,
             SearchOrder::Recent => 1,
         };
-        let (group, hash) = match self.group {
-            None => (0, 0),
-            Some((GroupBy::Room, hash)) => (2, hash),
-            Some((GroupBy::Sender, hash)) => (4, hash),
-        };
+        let room = self.room.map_or(0, |_| IN_ROOM);
+        let sender = self.sender.map_or(0, |_| BY_SENDER);
         let mut payload = [0; SIZE];
-        let fields = [order + group]
+        let fields = [order | room | sender]
             .into_iter()
-            .chain(hash.to_be_bytes())
+            .chain(self.terms.to_be_bytes())
+            .chain(self.room.unwrap_or_default().to_be_bytes())
+            .chain(self.sender.unwrap_or_default().to_be_bytes())
             .chain(self.top.0.to_be_bytes())
             .chain(self.bottom.unwrap_or_default().0.to_be_bytes())
             .chain(self.last.0.to_be_bytes())
@@ -110,10 +133,11 @@ impl Cursor {
         tokens.search(user_id, &payload)
     }
 
-    /// Reads a token, which has to be one of this user's for the same order.
+    /// Reads a token, which has to be one of this user's for the same search in the same order.
     pub(super) fn open(
         tokens: &TokenSigner,
         user_id: &UserId,
+        terms: u64,
         order: SearchOrder,
         token: &str,
     ) -> Result<Self, RoomError> {
@@ -127,7 +151,9 @@ impl Cursor {
         let rest = &mut payload.as_slice();
         let mut read = || {
             let [kind] = take(rest)?;
-            let hash = u64::from_be_bytes(take(rest)?);
+            let of = u64::from_be_bytes(take(rest)?);
+            let room = u64::from_be_bytes(take(rest)?);
+            let sender = u64::from_be_bytes(take(rest)?);
             let top = StreamPosition(i64::from_be_bytes(take(rest)?));
             let bottom = StreamPosition(i64::from_be_bytes(take(rest)?));
             let rank = f32::from_be_bytes(take(rest)?);
@@ -136,14 +162,11 @@ impl Cursor {
                 0 => SearchOrder::Rank,
                 _ => SearchOrder::Recent,
             };
-            let group = match kind / 2 {
-                0 => None,
-                1 => Some((GroupBy::Room, hash)),
-                _ => Some((GroupBy::Sender, hash)),
-            };
-            (made_for == order).then_some(Self {
+            (of == terms && made_for == order).then_some(Self {
+                terms,
                 order,
-                group,
+                room: (kind & IN_ROOM != 0).then_some(room),
+                sender: (kind & BY_SENDER != 0).then_some(sender),
                 top,
                 bottom: (bottom > StreamPosition::START).then_some(bottom),
                 last: (rank, position),

@@ -103,13 +103,12 @@ impl Rooms {
         let size = usize::try_from(limit(wanted)).unwrap_or(usize::MAX);
         let (page, later) = rest.split_at(rest.len().min(size));
         let seal = |cursor: Cursor| cursor.seal(&self.parts().tokens, &reader.user_id);
-        let window_before = |group| Cursor::start(wanted.order, bottom.before(), group);
         let has_before = bottom > StreamPosition(1);
         let mut results = SearchResults {
             count,
             next_batch: match page.last() {
                 Some(last) if !later.is_empty() => Some(seal(cursor.behind(last, bottom))),
-                _ => has_before.then(|| seal(window_before(cursor.group))),
+                _ => has_before.then(|| seal(cursor.older_than(bottom))),
             },
             ..SearchResults::default()
         };
@@ -135,14 +134,14 @@ impl Rooms {
                     group.order = place;
                 }
                 group.results.push(hit.event.event_id.to_string());
-                let key = Some((*by, hash(by.of(&hit.event))));
+                let within = cursor.within(*by, hash(by.of(&hit.event)));
                 let more = later
                     .iter()
                     .any(|other| by.of(&other.event) == by.of(&hit.event));
                 let next = if more {
-                    Some(cursor.within(key).behind(hit, bottom))
+                    Some(within.behind(hit, bottom))
                 } else {
-                    has_before.then(|| window_before(key))
+                    has_before.then(|| within.older_than(bottom))
                 };
                 group.next_batch = next.map(seal);
             }

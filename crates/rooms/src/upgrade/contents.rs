@@ -32,9 +32,12 @@ fn text(text: &str) -> Json {
     Json::String(text.to_owned())
 }
 
-/// The content of an event of the old room. What cannot be read says nothing.
+/// The content of an event of the old room, but for what it related to, which the new room has not.
+/// What cannot be read says nothing.
 pub(super) fn content(pdu: &Pdu) -> Object {
-    json::parse_object(pdu.content.get().as_bytes()).unwrap_or_default()
+    let mut content = json::parse_object(pdu.content.get().as_bytes()).unwrap_or_default();
+    content.remove("m.relates_to");
+    content
 }
 
 /// The content of the new room's create event.

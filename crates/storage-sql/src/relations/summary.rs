@@ -20,7 +20,7 @@ use crate::{
 
 /// The most references that are told of one event: the newest.
 const MAX_REFERENCES: i64 = 1_000;
-/// How many edits or replies are looked at together to find one for the reader.
+/// How many replies are looked at together to find one for the reader.
 const BATCH: i64 = 100;
 /// Added to a column to keep the engine from an index of it: edits are read by their time.
 const UNINDEXED: i64 = 0;
@@ -234,28 +234,29 @@ impl Lookup<'_> {
     /// The newest valid edit: "determined by comparing `origin_server_ts`; if two or more
     /// replacement events have identical `origin_server_ts`, the event with the lexicographically
     /// largest `event_id`".
-    ///
-    /// Whoever may see only stretches of what followed gets the newest of the last [`BATCH`].
     fn edit(&self, conn: &mut AnyConnection) -> QueryResult<Option<i64>> {
-        let all_upto = self.all_upto();
-        let last_upto = self.visible().last().map(|(_, upto)| upto);
-        let Some(upto) = all_upto.or(last_upto) else {
-            return Ok(None);
+        let mut newest = None;
+        let stretches: Vec<(i64, i64)> = match self.all_upto() {
+            Some(upto) => vec![(0, upto)],
+            None => self.visible().collect(),
         };
-        let newest: Vec<i64> = relations::table
-            .inner_join(events::table.on(events::position.eq(relations::position)))
-            .filter(relations::target.eq(self.key))
-            .filter(relations::sender.eq(self.target.sender.as_str()))
-            .filter(relations::rel_type.eq(rel_type::REPLACE))
-            .filter(relations::event_type.eq(pack(&self.target.event_type)))
-            .filter(relations::edit_ts.is_not_null())
-            .filter((relations::position + UNINDEXED).le(upto))
-            .order((relations::edit_ts.desc(), events::event_id.desc()))
-            .limit(if all_upto.is_some() { 1 } else { BATCH })
-            .select(relations::position)
-            .load(conn)?;
-        let mut newest = newest.into_iter();
-        Ok(newest.find(|at| self.reader.sees(StreamPosition(*at))))
+        for (after, upto) in stretches {
+            let found: Option<(Option<i64>, String, i64)> = relations::table
+                .inner_join(events::table.on(events::position.eq(relations::position)))
+                .filter(relations::target.eq(self.key))
+                .filter(relations::sender.eq(self.target.sender.as_str()))
+                .filter(relations::rel_type.eq(rel_type::REPLACE))
+                .filter(relations::event_type.eq(pack(&self.target.event_type)))
+                .filter(relations::edit_ts.is_not_null())
+                .filter((relations::position + UNINDEXED).gt(after))
+                .filter((relations::position + UNINDEXED).le(upto))
+                .order((relations::edit_ts.desc(), events::event_id.desc()))
+                .select((relations::edit_ts, events::event_id, relations::position))
+                .first(conn)
+                .optional()?;
+            newest = newest.max(found);
+        }
+        Ok(newest.map(|(_, _, position)| position))
     }
 
     fn thread(
@@ -372,20 +373,41 @@ impl Lookup<'_> {
     }
 
     fn references(&self, conn: &mut AnyConnection) -> Result<Vec<OwnedEventId>, StorageError> {
-        let newest: Vec<(i64, String, String)> = relations::table
-            .inner_join(events::table.on(events::position.eq(relations::position)))
-            .filter(relations::target.eq(self.key))
-            .filter(relations::rel_type.eq(rel_type::REFERENCE))
-            .order(relations::position.desc())
-            .limit(MAX_REFERENCES)
-            .select((relations::position, relations::sender, events::event_id))
-            .load(conn)
-            .map_err(StorageError::from_diesel)?;
-        newest
-            .into_iter()
-            .rev()
-            .filter(|(at, sender, _)| self.reader.counts(StreamPosition(*at), sender))
-            .map(|(_, _, event_id)| id(event_id, "event ID"))
-            .collect()
+        let mut newest = Vec::new();
+        let mut stretches: Vec<(i64, i64)> = self.visible().collect();
+        stretches.reverse();
+        for (after, mut upto) in stretches {
+            loop {
+                let rows: Vec<(i64, String, String)> = relations::table
+                    .inner_join(events::table.on(events::position.eq(relations::position)))
+                    .filter(relations::target.eq(self.key))
+                    .filter(relations::rel_type.eq(rel_type::REFERENCE))
+                    .filter((relations::position + UNINDEXED).gt(after))
+                    .filter(relations::position.le(upto))
+                    .order(relations::position.desc())
+                    .limit(MAX_REFERENCES)
+                    .select((relations::position, relations::sender, events::event_id))
+                    .load(conn)
+                    .map_err(StorageError::from_diesel)?;
+                let exhausted = i64::try_from(rows.len()).unwrap_or(i64::MAX) < MAX_REFERENCES;
+                for (position, sender, event_id) in rows {
+                    upto = position - 1;
+                    if !self.reader.ignores(&sender) {
+                        newest.push(id(event_id, "event ID")?);
+                    }
+                }
+                let has_enough = i64::try_from(newest.len()).unwrap_or(i64::MAX) >= MAX_REFERENCES;
+                if has_enough {
+                    newest.truncate(usize::try_from(MAX_REFERENCES).unwrap_or(usize::MAX));
+                    newest.reverse();
+                    return Ok(newest);
+                }
+                if exhausted {
+                    break;
+                }
+            }
+        }
+        newest.reverse();
+        Ok(newest)
     }
 }

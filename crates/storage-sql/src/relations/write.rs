@@ -9,6 +9,7 @@ use crate::{
     rows::ts,
     schema::{aggregations, events, indirect_relations, relations},
     text::pack,
+    timeline::MAX_IN,
 };
 
 /// What is summed up of a relation; of annotations and what we do not know, nothing is.
@@ -252,8 +253,11 @@ fn forget_indirect(
         .load(conn)?;
     below.extend(farther);
     for target in above {
-        for position in &below {
-            diesel::delete(indirect_relations::table.find((&target, position))).execute(conn)?;
+        for some in below.chunks(MAX_IN) {
+            let over_it = indirect_relations::table
+                .filter(indirect_relations::target.eq(&target))
+                .filter(indirect_relations::position.eq_any(some));
+            diesel::delete(over_it).execute(conn)?;
         }
     }
     Ok(())

@@ -553,3 +553,25 @@ async fn a_thread_with_more_replies_than_are_looked_at_at_once() {
     let rest = thread(&db, &message, ignoring(alice, &[bob])).await;
     assert_eq!(rest, Some((1, by_alice, true)));
 }
+
+#[tokio::test]
+async fn references_are_cut_after_those_are_left_out_that_are_not_for_the_reader() {
+    let db = TestDb::new();
+    let (mut room, users) = room_with_members(&db, &["alice", "bob"]).await;
+    let (alice, bob) = (&users[0], &users[1]);
+    let root = room.event(alice, "m.room.message", None, json!({}));
+    let (_, at) = send(&db, root.clone()).await;
+    let own = relate(&db, &mut room, alice, (rel_type::REFERENCE, &root.event_id)).await;
+    for _ in 0..1_001 {
+        relate(&db, &mut room, bob, (rel_type::REFERENCE, &root.event_id)).await;
+    }
+    let targets = || vec![target(&root, at)];
+    let references = |mut summed: std::collections::HashMap<OwnedEventId, Aggregations>| {
+        summed.remove(&root.event_id).unwrap().references
+    };
+    let all = db.aggregations(targets(), reader(alice)).await.unwrap();
+    assert_eq!(references(all).len(), 1_000);
+    let ignoring = ignoring(alice, &[bob]);
+    let some = db.aggregations(targets(), ignoring).await.unwrap();
+    assert_eq!(references(some), [own]);
+}

@@ -22,8 +22,7 @@ fn query(term: &str, room: &Room) -> SearchQuery {
 }
 
 async fn found(db: &TestDb, query: SearchQuery) -> Vec<StreamPosition> {
-    let events = db.candidates(query).await.unwrap();
-    events.iter().map(|event| event.position).collect()
+    db.candidates(query).await.unwrap()
 }
 
 /// Indexes all there is, step by step.

@@ -56,7 +56,7 @@ async fn the_questions_of_relations_go_by_an_index() {
     for index in [
         "aggregations USING PRIMARY KEY (target=?)",
         "relations_by_sender (target=? AND sender=? AND rel_type=? AND event_type=? AND edit_ts>?)",
-        "relations_by_rel_type (target=? AND rel_type=?)",
+        "relations_by_rel_type (target=? AND rel_type=? AND position<?)",
         "events USING INTEGER PRIMARY KEY (rowid=?)",
     ] {
         assert!(report.contains(index), "{report}");

@@ -1,5 +1,7 @@
 //! The plans of searches and of what follows the stream for them.
 
+use std::sync::Arc;
+
 use greenroom_model::StreamPosition;
 use greenroom_storage::{SearchQuery, SearchStore};
 
@@ -21,7 +23,9 @@ async fn a_search_goes_by_the_index_of_words() {
         upto: end,
         limit: 10,
     };
-    db.candidates(query).await.unwrap();
+    let positions = db.candidates(query).await.unwrap();
+    let hits = db.judged(positions, Arc::new(|_| Some(1.0))).await.unwrap();
+    assert_eq!(hits.len(), 1);
     let plans = plans(&db.place);
     let steps = plans
         .iter()
