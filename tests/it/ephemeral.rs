@@ -182,6 +182,40 @@ async fn presence_reaches_who_shares_a_room() {
 }
 
 #[tokio::test]
+async fn a32_who_was_removed_hears_of_no_presence_from_then_on_not_even_of_what_was_due() {
+    let server = shared_server().await;
+    let Pair { alice, bob, room } = pair(&server, "parted").await;
+    let since = bob.now().await;
+    let set = async |presence: &str, message: &str| {
+        let status = json!({"presence": presence, "status_msg": message});
+        alice.put(&status_of(&alice), status).await.expect_ok();
+    };
+    set("unavailable", "lunch").await;
+    sees_presence(&bob, &since, &alice, &json!({"status_msg": "lunch"})).await;
+    let path = format!("rooms/{}/kick", encode(&room));
+    let kicked = json!({"user_id": bob.user_id});
+    alice.post(&path, kicked).await.expect_ok();
+    set("online", "a secret").await;
+    let of_alice = |body: &Value| {
+        let events = body["presence"]["events"].as_array().cloned();
+        let events = events.unwrap_or_default();
+        events
+            .iter()
+            .any(|it| it["sender"] == alice.user_id.as_str())
+    };
+    // The same token again: what was due before the two parted is not told any more.
+    let path = format!("sync?since={since}");
+    let body = bob.get(&path).await.expect_ok();
+    assert!(body["rooms"]["leave"][&room].is_object(), "{body}");
+    assert!(!of_alice(&body), "{body}");
+    // And back again.
+    bob.join(&room).await;
+    let path = format!("sync?since={}", body["next_batch"].as_str().unwrap());
+    let body = bob.get(&path).await.expect_ok();
+    assert!(of_alice(&body), "{body}");
+}
+
+#[tokio::test]
 async fn presence_carries_the_name_and_the_avatar_and_tells_of_new_ones() {
     let server = shared_server().await;
     let Pair { alice, bob, .. } = pair(&server, "presence_name").await;

@@ -154,6 +154,77 @@ async fn typing_comes_and_goes_in_the_rooms_where_it_is_wanted() {
 }
 
 #[tokio::test]
+async fn who_types_is_told_when_a_room_comes_back_into_scope() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let room = alice.create_public_room().await;
+    bob.join(&room).await;
+    let subscribed = |is: bool| {
+        let rooms = match is {
+            true => json!({&room: {"timeline_limit": 1}}),
+            false => json!({}),
+        };
+        json!({"room_subscriptions": rooms, "extensions": {"typing": {"enabled": true}}})
+    };
+    let typers = |answer: &Value| {
+        answer["extensions"]["typing"]["rooms"][&room]["content"]["user_ids"].clone()
+    };
+    let path = format!("rooms/{}/typing/{}", encode(&room), encode(&bob.user_id));
+    let first = slide(&alice, None, subscribed(true)).await;
+    let mut at = pos(&first).to_owned();
+    let typing = json!({"typing": true, "timeout": 30_000});
+    for (body, expected) in [
+        (typing, json!([bob.user_id])),
+        (json!({"typing": false}), json!([])),
+    ] {
+        let away = slide(&alice, Some(&at), subscribed(false)).await;
+        bob.put(&path, body).await.expect_ok();
+        // It has heard of the change, and that was none of its business.
+        let away = slide(&alice, Some(pos(&away)), subscribed(false)).await;
+        assert_eq!(typers(&away), Value::Null, "{away}");
+        let back = slide(&alice, Some(pos(&away)), subscribed(true)).await;
+        assert_eq!(back["rooms"], json!({}), "{back}");
+        assert_eq!(typers(&back), expected, "{back}");
+        at = pos(&back).to_owned();
+    }
+}
+
+#[tokio::test]
+async fn subscriptions_without_lists_are_for_rooms_of_every_kind() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let mut rooms = Vec::new();
+    for _ in 0..4 {
+        rooms.push(alice.create_public_room().await);
+    }
+    let post = async |room: &str, action: &str| {
+        let path = format!("rooms/{}/{action}", encode(room));
+        let body = json!({"user_id": bob.user_id});
+        alice.post(&path, body).await.expect_ok();
+    };
+    bob.join(&rooms[0]).await;
+    post(&rooms[1], "invite").await;
+    bob.join(&rooms[2]).await;
+    post(&rooms[2], "kick").await;
+    let all: serde_json::Map<_, _> = rooms
+        .iter()
+        .map(|room| (room.clone(), json!({"timeline_limit": 1})))
+        .collect();
+    let answer = slide(&bob, None, json!({"room_subscriptions": all})).await;
+    let told = rooms
+        .iter()
+        .map(|room| answer["rooms"][room]["membership"].as_str());
+    let told: Vec<_> = told.collect();
+    assert_eq!(
+        told,
+        [Some("join"), Some("invite"), Some("leave"), None],
+        "{answer}"
+    );
+}
+
+#[tokio::test]
 async fn what_encryption_needs_is_told_truly() {
     let server = shared_server().await;
     let alice = server.register("alice").await;

@@ -41,6 +41,11 @@ impl Member {
 pub(crate) struct Members(Arc<[Member]>);
 
 impl Members {
+    /// How much memory they take.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+
     pub(crate) fn has(&self, member: Member) -> bool {
         self.0.binary_search(&member).is_ok()
     }

@@ -8,6 +8,7 @@
 mod facts;
 mod introduced;
 mod observer;
+mod presence;
 mod room;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use greenroom_stream::ChangeStream;
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId, events::room::member::MembershipState};
 
+use self::presence::PresenceLog;
 pub(crate) use self::{
     introduced::{Member, Members},
     observer::IndexObserver,
@@ -54,7 +56,8 @@ pub(crate) struct Index {
     stream: ChangeStream,
     hub: HubHandle,
     presence_told: AtomicU64,
-    telling_presence: Mutex<()>,
+    /// Written before `presence_told` grows, and by one at a time.
+    presence: Mutex<PresenceLog>,
 }
 
 /// A room that somebody follows without being in it.
@@ -87,7 +90,7 @@ impl Index {
             stream,
             hub,
             presence_told: AtomicU64::new(0),
-            telling_presence: Mutex::new(()),
+            presence: Mutex::default(),
         }
     }
 
@@ -169,7 +172,7 @@ impl Index {
                 },
             );
         }
-        // Changes of presence are noted with those who listen, which the user does by now.
+        // Whom the user sees is known by now.
         for room_id in user.loaded(now, self.presence_told()) {
             // They left while they were being read.
             self.unlisten(&room_id, user);
@@ -214,21 +217,37 @@ impl Index {
         self.presence_told.load(Ordering::Acquire)
     }
 
-    /// Notes a change of presence with everyone who may know of it, and gives them.
+    /// Notes a change of presence.
     ///
     /// The count grows after that and not before: who has read it finds what it counts.
-    fn note_presence(&self, user: &User) -> Vec<Arc<User>> {
-        let _one_at_a_time = self.telling_presence.lock();
+    fn note_presence(&self, user_id: &UserId) {
+        let mut presence = self.presence.lock();
         let number = self.presence_told() + 1;
-        let mut told = user.neighbors();
-        if !told.iter().any(|known| known.user_id == user.user_id) {
-            told.extend(self.users.get(&user.user_id).map(|user| Arc::clone(&user)));
-        }
-        for neighbor in &told {
-            neighbor.presence_changed(&user.user_id, number);
-        }
+        presence.note(user_id, number);
         self.presence_told.store(number, Ordering::Release);
-        told
+    }
+
+    /// Those whose presence has changed after the change numbered `after` and who share a room
+    /// with a user, themselves included, with the number of their last change; `None` if that is
+    /// not known of a time so long ago.
+    pub(crate) fn presence_after(
+        &self,
+        user: &User,
+        after: u64,
+    ) -> Option<Vec<(OwnedUserId, u64)>> {
+        if after < user.presence_from() {
+            return None;
+        }
+        if after >= self.presence_told() {
+            return Some(Vec::new());
+        }
+        let mut changed = self.presence.lock().after(after);
+        changed.retain(|(user_id, _)| {
+            // Not under the lock of the map.
+            let other = self.users.get(user_id).map(|other| Arc::clone(&other));
+            *user_id == user.user_id || other.is_some_and(|other| user.shares_a_room_with(&other))
+        });
+        Some(changed)
     }
 
     /// Forgets everyone: what is here may miss something that is committed. Readings that have
@@ -260,6 +279,9 @@ impl Index {
                 self.unlisten(&room.room_id, &user);
             }
         }
+        // Who does not sync has been offline for long, and everyone knows.
+        let is_here = |user_id: &UserId| self.users.contains_key(user_id);
+        self.presence.lock().retain(is_here);
         self.hub.sweep();
         metrics::gauge!("greenroom_sync_users").set(self.users.len() as f64);
         metrics::gauge!("greenroom_sync_rooms").set(self.rooms.len() as f64);

@@ -175,7 +175,10 @@ impl Index {
     }
 
     fn presence_changed(&self, user: &User) {
-        let users = self.note_presence(user);
+        self.note_presence(&user.user_id);
+        let mut users = user.neighbors();
+        // They may be in no room.
+        users.extend(self.users.get(&user.user_id).map(|user| Arc::clone(&user)));
         self.hub.wake(Wake {
             rooms: Vec::new(),
             users,

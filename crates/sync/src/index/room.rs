@@ -404,6 +404,11 @@ impl Room {
         self.listeners.lock().is_empty() && self.peekers.lock().is_empty()
     }
 
+    /// Looks at every member who syncs, under the lock: `see` must be quick.
+    pub(super) fn each_listener(&self, see: impl FnMut(&Arc<User>)) {
+        self.listeners.lock().values().for_each(see);
+    }
+
     /// Members who sync.
     pub(crate) fn listeners(&self) -> Vec<Arc<User>> {
         self.listeners.lock().values().cloned().collect()

@@ -219,21 +219,35 @@ fn a_change_of_presence_is_counted_when_everyone_knows_of_it() {
     in_system(async {
         let Setup { index, stream, .. } = setup();
         let alice = index.user(user_id!("@alice:localhost")).await.unwrap();
-        index.listen(room(), &alice);
+        let joined = Standing {
+            membership: MembershipState::Join,
+            position: StreamPosition(1),
+            joined_since: StreamPosition(1),
+            sender: alice.user_id.clone(),
+            room: Some(index.listen(room(), &alice)),
+        };
+        alice.set_standing(room().to_owned(), joined);
         let bob = index.user(bob()).await.unwrap();
         announce(&stream, member(1, MembershipState::Join));
-        assert_eq!(alice.presence_after(0), Some(Vec::new()));
-        index.note_presence(&bob);
+        let changed = |after| index.presence_after(&alice, after);
+        assert_eq!(changed(0), Some(Vec::new()));
+        index.note_presence(&bob.user_id);
         assert_eq!(index.presence_told(), 1);
+        assert_eq!(changed(0), Some(vec![(bob.user_id.clone(), 1)]));
+        assert_eq!(changed(1), Some(Vec::new()));
+        index.note_presence(&bob.user_id);
+        assert_eq!(changed(0), Some(vec![(bob.user_id.clone(), 2)]), "once");
+        // What is not yet told when they part is not told later.
+        announce(&stream, member(2, MembershipState::Leave));
+        assert_eq!(changed(0), Some(Vec::new()));
         assert_eq!(
-            alice.presence_after(0),
-            Some(vec![(bob.user_id.clone(), 1)])
+            index.presence_after(&bob, 1),
+            Some(vec![(bob.user_id.clone(), 2)])
         );
-        assert_eq!(alice.presence_after(1), Some(Vec::new()));
         // Who is read later knows nothing of what was before.
         let carol = index.user(user_id!("@carol:localhost")).await.unwrap();
-        assert_eq!(carol.presence_after(0), None);
-        assert_eq!(carol.presence_after(1), Some(Vec::new()));
+        assert_eq!(index.presence_after(&carol, 1), None);
+        assert_eq!(index.presence_after(&carol, 2), Some(Vec::new()));
     });
 }
 

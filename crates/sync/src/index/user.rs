@@ -46,9 +46,7 @@ pub(crate) struct User {
     pub(crate) sliding: SlidingUser,
     newest_membership: AtomicI64,
     newest_account_data: AtomicI64,
-    /// The numbers of the last changes of presence of those whom this user sees.
-    presence: Mutex<HashMap<OwnedUserId, u64>>,
-    /// Earlier changes than this are not in `presence`.
+    /// Of changes of presence before this one, whom they concern is not known.
     presence_from: AtomicU64,
     /// The number of the last wake-up. Only the hub moves it.
     cue: AtomicU64,
@@ -69,7 +67,6 @@ impl User {
             sliding: SlidingUser::default(),
             newest_membership: AtomicI64::new(0),
             newest_account_data: AtomicI64::new(0),
-            presence: Mutex::default(),
             presence_from: AtomicU64::new(0),
             cue: AtomicU64::new(0),
             last_sync: Mutex::new(Instant::now()),
@@ -186,39 +183,42 @@ impl User {
 
     /// Everyone in memory who shares a room with this user, themselves included.
     pub(crate) fn neighbors(&self) -> Vec<Arc<User>> {
-        let mut found: HashMap<OwnedUserId, Arc<User>> = HashMap::new();
+        let mut found: HashMap<*const Self, Arc<Self>> = HashMap::new();
         for room in self.joined_rooms() {
-            for neighbor in room.listeners() {
-                found.entry(neighbor.user_id.clone()).or_insert(neighbor);
-            }
+            room.each_listener(|neighbor| {
+                let known = found.entry(Arc::as_ptr(neighbor));
+                known.or_insert_with(|| Arc::clone(neighbor));
+            });
         }
         found.into_values().collect()
     }
 
-    /// Notes that somebody's presence has changed.
-    pub(super) fn presence_changed(&self, of: &UserId, number: u64) {
-        let mut presence = self.presence.lock();
-        match presence.get_mut(of) {
-            Some(known) => *known = (*known).max(number),
-            None => {
-                presence.insert(of.to_owned(), number);
-            }
+    /// Whether both are in one room.
+    pub(crate) fn shares_a_room_with(&self, other: &Self) -> bool {
+        if std::ptr::eq(self, other) {
+            return true;
         }
+        // Always in the same order, so that two who ask of each other do not wait for each other.
+        let is_first = std::ptr::from_ref(self) < std::ptr::from_ref(other);
+        let (first, second) = if is_first {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        let (first, second) = (first.rooms.lock(), second.rooms.lock());
+        let (few, many) = match first.len() <= second.len() {
+            true => (&*first, &*second),
+            false => (&*second, &*first),
+        };
+        let is_joined = |standing: &Standing| standing.room.is_some();
+        few.iter().any(|(room_id, standing)| {
+            is_joined(standing) && many.get(room_id).is_some_and(is_joined)
+        })
     }
 
-    /// Those whose presence has changed after the change numbered `after`, with the number of
-    /// their last change; `None` if that is not known of a time so long ago.
-    pub(crate) fn presence_after(&self, after: u64) -> Option<Vec<(OwnedUserId, u64)>> {
-        if after < self.presence_from.load(Ordering::Acquire) {
-            return None;
-        }
-        let presence = self.presence.lock();
-        let changed = presence.iter().filter(|(_, number)| **number > after);
-        Some(
-            changed
-                .map(|(user_id, number)| (user_id.clone(), *number))
-                .collect(),
-        )
+    /// Of changes of presence before this one, whom they concern is not known.
+    pub(super) fn presence_from(&self) -> u64 {
+        self.presence_from.load(Ordering::Acquire)
     }
 
     pub(crate) fn cue(&self) -> u64 {

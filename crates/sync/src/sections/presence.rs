@@ -48,7 +48,8 @@ impl Reading<'_> {
         let after = self.since.map(|since| since.presence);
         let limit = self.presence_limit();
         let mut upto = self.upto.presence;
-        let changed = after.and_then(|after| Some((after, self.user.presence_after(after)?)));
+        let changed = after
+            .and_then(|after| Some((after, self.service.index.presence_after(&self.user, after)?)));
         let Some((after, changed)) = changed else {
             let neighbors = self.user.neighbors();
             let neighbors = neighbors.iter().map(|user| user.user_id.clone());

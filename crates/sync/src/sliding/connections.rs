@@ -27,8 +27,10 @@ const CONNECTIONS: usize = 32;
 const ANSWERS: usize = 4;
 /// How long a connection is kept that is not used.
 const IDLE_AFTER: Duration = Duration::from_hours(24);
-/// How many rooms the connections of all users may remember: about half a gigabyte of them.
-const ROOMS: usize = 4_000_000;
+/// How much memory the connections of all users may take, in bytes, roughly.
+const BYTES: usize = 512 * 1024 * 1024;
+/// What a connection takes that remembers nothing.
+const EMPTY: usize = 512;
 
 /// An answer that was given, and nobody knows whether it arrived.
 #[derive(Debug)]
@@ -101,10 +103,11 @@ impl Connection {
         Some(told)
     }
 
-    fn rooms(&self) -> usize {
-        let told = self.told.as_ref().map_or(0, |(_, told)| told.rooms.len());
-        let given = self.given.iter().map(|given| given.delta.rooms.len());
-        told + given.sum::<usize>()
+    /// How much memory it takes, roughly and rather too much: what answers share counts with each.
+    fn bytes(&self) -> usize {
+        let told = self.told.iter().map(|(_, told)| told.bytes());
+        let given = self.given.iter().map(|given| given.delta.bytes());
+        EMPTY + told.sum::<usize>() + given.sum::<usize>()
     }
 }
 
@@ -229,13 +232,13 @@ impl Connections {
     /// Forgets connections that are not used, and if all of them are too large together, those
     /// that have not been used for longest.
     pub(crate) fn sweep(&self) {
-        self.sweep_to(IDLE_AFTER, ROOMS);
+        self.sweep_to(IDLE_AFTER, BYTES);
     }
 
-    fn sweep_to(&self, idle_after: Duration, rooms: usize) {
+    fn sweep_to(&self, idle_after: Duration, bytes: usize) {
         let mut sizes = Vec::new();
         for user in &self.users {
-            let used = user.iter().map(|it| (it.last_used.elapsed(), it.rooms()));
+            let used = user.iter().map(|it| (it.last_used.elapsed(), it.bytes()));
             sizes.extend(used);
         }
         sizes.sort_unstable();
@@ -243,7 +246,7 @@ impl Connections {
         let mut kept = 0;
         for (idle_for, size) in sizes {
             kept += size;
-            if kept > rooms {
+            if kept > bytes {
                 keep_for = keep_for.min(idle_for);
                 break;
             }
@@ -432,12 +435,25 @@ mod tests {
         let count = || {
             let kept = phone.connections.users.get(alice);
             kept.map_or((0, 0), |it| {
-                (it.len(), it.iter().map(Connection::rooms).sum())
+                let rooms = |it: &Connection| -> usize {
+                    it.given.iter().map(|given| given.delta.rooms.len()).sum()
+                };
+                (it.len(), it.iter().map(rooms).sum())
             })
         };
         assert_eq!(count(), (CONNECTIONS, ANSWERS));
-        phone.connections.sweep_to(Duration::from_hours(1), ANSWERS);
+        let bytes = phone.connections.users.get(alice);
+        let bytes = bytes.map_or(0, |it| it.iter().map(Connection::bytes).sum());
+        phone.connections.sweep_to(Duration::from_hours(1), bytes);
         assert_eq!(count(), (CONNECTIONS, ANSWERS));
+        phone
+            .connections
+            .sweep_to(Duration::from_hours(1), bytes - 1);
+        assert_eq!(
+            count().0,
+            CONNECTIONS - 1,
+            "the one that was used first goes"
+        );
         phone.connections.sweep_to(Duration::from_hours(1), 0);
         assert_eq!(count().1, 0);
         phone.connections.sweep_to(Duration::ZERO, 10);

@@ -112,30 +112,31 @@ impl Sliding<'_> {
         let told = &self.base.told.elsewhere;
         let has_changed = self.upto.typing > told.typing;
         delta.elsewhere.typing = self.upto.typing;
-        let mut typed_in: HashSet<RoomKey> = told.typed_in.iter().copied().collect();
-        if !has_changed && delta.rooms.is_empty() && typed_in.is_empty() {
+        let mut typed_in: HashMap<RoomKey, u64> = told.typed_in.iter().copied().collect();
+        // A room may come under the request long after somebody began to type in it.
+        let may_be_new = has_changed || self.service.parts.typing.anybody();
+        if !may_be_new && typed_in.is_empty() {
             return Ok(None);
         }
         let mut rooms = BTreeMap::new();
         for scoped in scoped.iter().filter(|scoped| scoped.is_in(scope)) {
             let listed = &scoped.listed;
-            let was_told = typed_in.contains(&listed.key);
-            let is_read = delta.rooms.contains_key(&listed.key);
-            if listed.room.is_none() || !(has_changed || is_read || was_told) {
+            let was_told = typed_in.get(&listed.key).copied();
+            if listed.room.is_none() || !(may_be_new || was_told.is_some()) {
                 continue;
             }
             let (counter, now) = self.typing_in(&listed.room_id);
             // Who did not know that anybody typed need not hear that nobody does.
             let is_due = match now.is_empty() {
-                true => was_told,
-                false => !was_told || counter > told.typing,
+                true => was_told.is_some(),
+                false => was_told != Some(counter),
             };
             if !is_due {
                 continue;
             }
             match now.is_empty() {
                 true => typed_in.remove(&listed.key),
-                false => typed_in.insert(listed.key),
+                false => typed_in.insert(listed.key, counter),
             };
             rooms.insert(listed.room_id.clone(), typing_event(now, None)?);
         }

@@ -1,7 +1,7 @@
 //! What identifies rooms, for lists to go by: read once, and again when the state has changed.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -136,7 +136,7 @@ impl Sliding<'_> {
     /// The rooms in these spaces, as far as the user is in the spaces.
     pub(super) async fn children_of(
         &self,
-        spaces: &[OwnedRoomId],
+        spaces: &BTreeSet<OwnedRoomId>,
     ) -> Result<Vec<Children>, SyncError> {
         let mut found = Vec::new();
         for space in spaces {

@@ -117,9 +117,14 @@ fn order(rooms: &InOrder) -> Option<InOrder> {
 }
 
 impl SlidingUser {
-    /// The user's rooms in order, with all that changed up to `upto`. `None` if memory has run ahead
-    /// of that: then it has to be asked again.
-    pub(crate) fn rooms(&self, user: &User, upto: StreamPosition) -> Option<Rooms> {
+    /// The user's rooms with all that changed up to `upto`, in order if that is wanted. `None` if
+    /// memory has run ahead of that: then it has to be asked again.
+    pub(crate) fn rooms(
+        &self,
+        user: &User,
+        upto: StreamPosition,
+        order_is_wanted: bool,
+    ) -> Option<Rooms> {
         let mut known = self.rooms.lock();
         let memberships = user.newest_membership();
         if memberships > upto {
@@ -133,7 +138,7 @@ impl SlidingUser {
                 outdated.insert(take_in(user, memberships, &before))
             }
         };
-        if let Some(in_order) = order(&known.in_order) {
+        if order_is_wanted && let Some(in_order) = order(&known.in_order) {
             known.in_order = in_order;
         }
         let rooms = Rooms {

@@ -179,10 +179,13 @@ impl Sliding<'_> {
         Ok(Some(Read { answer, delta }))
     }
 
-    /// The rooms that lists may have, in order: all but invites that are not wanted, or are by
-    /// users who are ignored.
+    /// The rooms that the request may be about, for lists in order: all but invites that are not
+    /// wanted, or are by users who are ignored.
     fn shown_rooms(&self, gone: &[Arc<Listed>], data: &UserData) -> InOrder {
-        let in_order = merged(&self.rooms.in_order, gone);
+        let in_order = match self.rules.lists.is_empty() {
+            true => self.subscribed_rooms(gone),
+            false => merged(&self.rooms.in_order, gone),
+        };
         let is_unwanted = |it: &Arc<Listed>| {
             it.membership == MembershipState::Invite
                 && (data.blocks_invites || self.ignored.contains(&it.sender))
@@ -192,6 +195,19 @@ impl Sliding<'_> {
         }
         let wanted = in_order.iter().filter(|it| !is_unwanted(it));
         Arc::new(wanted.cloned().collect())
+    }
+
+    /// The rooms that are subscribed to. Those that the user is in are found without looking at
+    /// all the others.
+    fn subscribed_rooms(&self, gone: &[Arc<Listed>]) -> InOrder {
+        let subscriptions = &self.rules.subscriptions;
+        let here = subscriptions
+            .keys()
+            .filter_map(|room_id| self.rooms.by_id.get(room_id));
+        let gone = gone
+            .iter()
+            .filter(|it| subscriptions.contains_key(&it.room_id));
+        Arc::new(here.chain(gone).cloned().collect())
     }
 
     /// Whether there may be something new in a room: a comparison in memory.

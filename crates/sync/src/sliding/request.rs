@@ -1,7 +1,7 @@
 //! What a client asks of sliding sync: its shape, and its limits.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -23,6 +23,8 @@ const MAX_REQUIRED: usize = 256;
 const MAX_REQUIRED_IN_ALL: usize = 2_000;
 /// How many values one entry of a filter or of the scope of an extension may have.
 const MAX_VALUES: usize = 1_000;
+/// How many values the filters of all lists may have: every room is held against them.
+const MAX_VALUES_IN_ALL: usize = 1_000;
 /// The longest name of a connection, a list or a transaction, and the longest type or state key,
 /// in bytes.
 const MAX_NAME: usize = 255;
@@ -67,12 +69,12 @@ pub(crate) struct ListFilters {
     pub(crate) is_encrypted: Option<bool>,
     #[serde(alias = "is_invited")]
     pub(crate) is_invite: Option<bool>,
-    pub(crate) spaces: Option<Vec<OwnedRoomId>>,
+    pub(crate) spaces: Option<BTreeSet<OwnedRoomId>>,
     /// `None` in it stands for rooms without a type.
-    pub(crate) room_types: Option<Vec<Option<String>>>,
-    pub(crate) not_room_types: Option<Vec<Option<String>>>,
-    pub(crate) tags: Option<Vec<String>>,
-    pub(crate) not_tags: Option<Vec<String>>,
+    pub(crate) room_types: Option<HashSet<Option<String>>>,
+    pub(crate) not_room_types: Option<HashSet<Option<String>>>,
+    pub(crate) tags: Option<HashSet<String>>,
+    pub(crate) not_tags: Option<HashSet<String>>,
 }
 
 /// What is wanted beside rooms.
@@ -253,21 +255,24 @@ fn ranges(ranges: Option<Vec<(u64, u64)>>) -> Result<Option<Vec<(u64, u64)>>, Sy
 }
 
 impl ListFilters {
-    fn check(&self) -> Result<(), SyncError> {
+    /// Checks them; gives how many values they have.
+    fn check(&self) -> Result<usize, SyncError> {
         let types = [&self.room_types, &self.not_room_types];
         let tags = [&self.tags, &self.not_tags];
         let counts = types
             .into_iter()
-            .map(|types| types.as_ref().map_or(0, Vec::len))
+            .map(|types| types.as_ref().map_or(0, HashSet::len))
             .chain(
                 tags.into_iter()
-                    .map(|tags| tags.as_ref().map_or(0, Vec::len)),
+                    .map(|tags| tags.as_ref().map_or(0, HashSet::len)),
             )
-            .chain([self.spaces.as_ref().map_or(0, Vec::len)]);
+            .chain([self.spaces.as_ref().map_or(0, BTreeSet::len)]);
+        let mut values = 0;
         for count in counts {
             at_most("values in a filter", count, MAX_VALUES)?;
+            values += count;
         }
-        Ok(())
+        Ok(values)
     }
 
     /// Whether they ask for anything that is in the state of the rooms.
@@ -333,10 +338,12 @@ impl SlidingBody {
             entries: 0,
         };
         let mut lists = Vec::with_capacity(self.lists.len());
+        let mut values = 0;
         for (list_name, list) in self.lists {
             name("the name of a list", &list_name)?;
             let filters = list.filters.unwrap_or_default();
-            filters.check()?;
+            values += filters.check()?;
+            at_most("values in all filters", values, MAX_VALUES_IN_ALL)?;
             lists.push(ListRule {
                 name: list_name,
                 ranges: ranges(list.ranges)?,
@@ -439,6 +446,18 @@ mod tests {
                 .map(|n| (n.to_string(), String::new()))
                 .collect()
         };
+        let values = |name: &str, count: usize| -> Vec<String> {
+            (0..count).map(|n| format!("{name}{n}")).collect()
+        };
+        let filtered: serde_json::Map<_, _> = (0..=20)
+            .map(|n| {
+                let filters = json!({"tags": values("x", MAX_VALUES_IN_ALL / 20)});
+                (
+                    n.to_string(),
+                    json!({"timeline_limit": 1, "filters": filters}),
+                )
+            })
+            .collect();
         let many: serde_json::Map<_, _> = (0..9)
             .map(|n| {
                 let required = places(n * MAX_REQUIRED, MAX_REQUIRED);
@@ -457,10 +476,11 @@ mod tests {
             json!({"room_subscriptions": rooms}),
             json!({"room_subscriptions": {"room": rule}}),
             json!({"lists": many}),
+            json!({"lists": filtered}),
             required(places(0, MAX_REQUIRED + 1)),
             required(vec![(long.clone(), String::new())]),
             required(vec![(String::new(), long.clone())]),
-            list(json!({"timeline_limit": 1, "filters": {"tags": vec!["x"; MAX_VALUES + 1]}})),
+            list(json!({"timeline_limit": 1, "filters": {"tags": values("x", MAX_VALUES + 1)}})),
             json!({"extensions": {"typing": {"enabled": true, "rooms": ["no room"]}}}),
             json!({"extensions": {"typing": {"enabled": true, "lists": vec!["x"; MAX_VALUES + 1]}}}),
         ] {

@@ -28,6 +28,15 @@ pub(crate) struct RequiredState {
 }
 
 impl RequiredState {
+    /// How much memory it takes, roughly.
+    fn bytes(&self) -> usize {
+        /// What a string takes beside what it says.
+        const STRING: usize = 64;
+        let places = self.places.values().flatten().chain(self.places.keys());
+        let all = self.types.iter().chain(&self.keys).chain(places);
+        size_of::<Self>() + all.map(|it| it.len() + STRING).sum::<usize>()
+    }
+
     pub(crate) fn new(entries: &[(String, String)], reader: &UserId) -> Self {
         let mut required = Self::default();
         for (event_type, state_key) in entries {
@@ -79,6 +88,11 @@ impl Required {
         if !self.0.iter().any(|known| known == rule) {
             self.0.push(Arc::clone(rule));
         }
+    }
+
+    /// How much memory they take, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.iter().map(|rule| rule.bytes()).sum()
     }
 
     /// Whether members are wanted where they speak, or change.

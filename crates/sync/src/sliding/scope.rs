@@ -130,9 +130,9 @@ impl Filter<'_> {
     }
 
     fn lets_tags_through(&self, listed: &Listed) -> bool {
-        let has_one_of = |wanted: &Vec<String>| {
+        let has_one_of = |wanted: &HashSet<String>| {
             let tags = self.data.tags.get(&listed.room_id);
-            tags.is_some_and(|tags| wanted.iter().any(|tag| tags.contains(tag)))
+            tags.is_some_and(|tags| !wanted.is_disjoint(tags))
         };
         !self.filters.not_tags.as_ref().is_some_and(has_one_of)
             && self.filters.tags.as_ref().is_none_or(has_one_of)

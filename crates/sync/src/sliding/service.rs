@@ -73,7 +73,9 @@ impl SyncService {
         loop {
             let seen = user.cue();
             let upto = service.now_for(&user).await;
-            let Some(rooms) = user.sliding.rooms(&user, upto.position) else {
+            // Only lists go by the order of all rooms.
+            let in_order = !rules.lists.is_empty();
+            let Some(rooms) = user.sliding.rooms(&user, upto.position, in_order) else {
                 continue;
             };
             let reading = Sliding {

@@ -10,7 +10,10 @@ use greenroom_model::StreamPosition;
 use greenroom_stream::UnreadCount;
 use ruma::{OwnedRoomId, RoomId};
 
-use super::{order::Gone, required::Required};
+use super::{
+    order::{Gone, Listed},
+    required::Required,
+};
 use crate::index::{Member, Members};
 
 /// Keyed, so that nobody can choose IDs or names that look like others.
@@ -172,8 +175,8 @@ pub(crate) struct Elsewhere {
     pub(crate) account_data_behind: Arc<[RoomKey]>,
     /// The counter of typing.
     pub(crate) typing: u64,
-    /// Rooms where the client believes that somebody types.
-    pub(crate) typed_in: Arc<[RoomKey]>,
+    /// Rooms where the client believes that somebody types, and as of which count.
+    pub(crate) typed_in: Arc<[(RoomKey, u64)]>,
 }
 
 impl PartialEq for Elsewhere {
@@ -210,7 +213,37 @@ pub(crate) struct Delta {
     pub(crate) elsewhere: Elsewhere,
 }
 
+/// How much memory rooms take in a map of them.
+fn bytes_of(rooms: &SentRooms) -> usize {
+    rooms.capacity() * (size_of::<(RoomKey, Sent)>() + 1)
+}
+
+impl Elsewhere {
+    /// How much memory this takes, roughly.
+    fn bytes(&self) -> usize {
+        let required = self.required.iter().map(|required| required.bytes());
+        self.gone.len() * (size_of::<Listed>() + 256)
+            + required.sum::<usize>()
+            + self.members.bytes()
+            + self.direct.len() * 64
+            + size_of_val(&*self.account_data_behind)
+            + size_of_val(&*self.typed_in)
+    }
+}
+
+impl Delta {
+    /// How much memory this takes, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        bytes_of(&self.rooms) + self.elsewhere.bytes()
+    }
+}
+
 impl Told {
+    /// How much memory this takes, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        bytes_of(&self.rooms) + self.elsewhere.bytes()
+    }
+
     pub(crate) fn take_in(&mut self, delta: Delta) {
         self.position = delta.position;
         self.rooms.extend(delta.rooms);
