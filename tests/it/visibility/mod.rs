@@ -1,6 +1,7 @@
 //! History visibility: every way through a room, under every visibility and every change of it,
 //! read in every way there is. What is right is computed by [`rule`] alone.
 
+mod lists;
 mod rule;
 mod story;
 
@@ -272,6 +273,15 @@ impl Cell<'_> {
         self.no_hidden_past(&after, "after");
     }
 
+    /// The event that says what the reader is to the room now.
+    fn own_last(&self) -> Option<&str> {
+        let state = self.room.state(self.room.events.len());
+        state.into_iter().find(|event_id| {
+            let event = self.room.event(event_id);
+            event["type"] == "m.room.member" && event["state_key"] == *self.client.user_id
+        })
+    }
+
     /// The room in a sync: what its timeline must have, and what it may have.
     fn synced(&self, sections: &Value, what: &str) {
         let name = format!("{}: {what}", self.name);
@@ -286,11 +296,7 @@ impl Cell<'_> {
             assert!(other == kind || absent, "{name}: in {other}");
         }
         let section = section(kind);
-        let own_last = self.room.state(self.room.events.len());
-        let own_last = own_last.into_iter().find(|event_id| {
-            let event = self.room.event(event_id);
-            event["type"] == "m.room.member" && event["state_key"] == *self.client.user_id
-        });
+        let own_last = self.own_last();
         match kind {
             "join" => {}
             "leave" if own_last.is_some() => {}
@@ -471,6 +477,8 @@ async fn b27_a28_each_reader_sees_what_the_rules_give_them_everywhere() {
         let stream = stream(client, start).await;
         let old = client.get("initialSync?limit=100&archived=true").await;
         let old = old.expect_ok();
+        let notifications = lists::notifications(client).await;
+        let slid = lists::slide(client).await;
         for (room, (first, second)) in rooms.iter().zip(pairs.clone()) {
             let cell = Cell {
                 client,
@@ -484,6 +492,9 @@ async fn b27_a28_each_reader_sees_what_the_rules_give_them_everywhere() {
             cell.in_initial_sync(&old);
             cell.receipts(&initial["rooms"]["join"][&room.id], "sync");
             cell.receipts(&later["rooms"]["join"][&room.id], "sync since");
+            cell.notified(&notifications);
+            cell.slid(&slid);
+            cell.described().await;
             cell.pages().await;
             cell.relations().await;
             cell.by_time().await;

@@ -66,6 +66,16 @@ impl Room {
         state
     }
 
+    /// How many are in the room now.
+    pub(super) fn joined_members(&self) -> usize {
+        let state = self.state(self.events.len()).into_iter();
+        let members = state.map(|event_id| self.event(event_id));
+        let members = members.filter(|event| event["type"] == "m.room.member");
+        members
+            .filter(|event| event["content"]["membership"] == "join")
+            .count()
+    }
+
     pub(super) fn event(&self, event_id: &str) -> &Value {
         let found = self.events.iter().find(|event| id(event) == event_id);
         found.unwrap_or_else(|| panic!("{event_id} is no event of the room"))
@@ -154,6 +164,13 @@ impl Reader<'_> {
         }
         let last = (1..=events.len()).rev().find(|upto| joined(*upto));
         last.map_or(0, |upto| upto + 1)
+    }
+
+    /// Where they came into the room, of those who are in it: after that they were always there.
+    pub(super) fn joined_at(&self) -> usize {
+        let joined = |upto: &usize| self.room.membership(*upto, self.user_id) == "join";
+        let all = (0..=self.room.events.len()).rev();
+        all.take_while(joined).last().map_or(0, |upto| upto - 1)
     }
 
     /// The state that the user may ask for: how many events it is of. `None` for those who may
