@@ -151,6 +151,21 @@ fn rule_10_6_the_named_levels_change_below_ones_own() {
     }
 }
 
+#[test]
+fn rule_10_6_what_was_not_said_before_is_said_at_ones_own_level_at_most() {
+    for number in 1..=12 {
+        let now = json!({ "users": { ALICE: 100, BOB: 60 } });
+        for name in NAMED {
+            let with = |level: i64| {
+                let mut content = said(number, now.clone());
+                content[name] = json!(level);
+                set(content).given(ALICE, "m.room.power_levels", "", now.clone())
+            };
+            rule("10.6.2", [number], &with(60), [with(61)]);
+        }
+    }
+}
+
 impl Try {
     /// With the type's own level, whatever else the levels given say.
     fn level_of_type(mut self, event_type: &str, level: i64) -> Self {

@@ -4,6 +4,7 @@
 //! The numbers are those of version 12. Where a version's page counts otherwise, it is its rule
 //! with the same words; rules that version 12 no longer has are named with their versions.
 
+mod defaults;
 mod events;
 mod levels;
 mod members;
@@ -266,7 +267,6 @@ impl Room {
     /// What the rules of a version say to a try.
     fn judge(number: u8, attempt: &Try) -> Result<(), String> {
         let mut room = Self::furnished(number);
-        let create = Arc::clone(&room.state[&(StateEventType::RoomCreate, String::new())]);
         if attempt.first {
             room.state
                 .retain(|(event_type, _), _| *event_type == StateEventType::RoomCreate);
@@ -286,6 +286,7 @@ impl Room {
             }
             room.put(sender, event_type, state_key, &content);
         }
+        let create = Arc::clone(&room.state[&(StateEventType::RoomCreate, String::new())]);
         let Try {
             sender,
             event_type,
