@@ -243,9 +243,13 @@ fn alice() -> OwnedUserId {
 }
 
 fn join() -> Act {
+    joining(alice())
+}
+
+fn joining(user_id: OwnedUserId) -> Act {
     Act::Member(MemberWish {
-        sender: alice(),
-        target: alice(),
+        sender: user_id.clone(),
+        target: user_id,
         action: MemberAction::Join {
             authorized_by: None,
         },
@@ -480,6 +484,46 @@ fn an_actor_that_nobody_needs_leaves_nothing_in_memory() {
         sent.await.unwrap().unwrap();
         setup.until(gone).await;
         assert_eq!(setup.shelf.story(&tea()), ["one", "two"]);
+    });
+}
+
+#[test]
+fn who_joins_while_the_actor_ends_joins_once() {
+    actix::System::new().block_on(async {
+        let setup = Setup::new(Idle {
+            check: Duration::from_millis(1),
+            after: Duration::ZERO,
+        });
+        let rules = draft("m.room.join_rules", Some(""), [("join_rule", "public")]);
+        setup.propose(tea(), wish(rules)).await.unwrap().unwrap();
+        let mut joined = Vec::new();
+        for round in 0..150 {
+            // Wherever the actor is between its beginning and its end, or after it.
+            for _ in 0..(round * 37) % 101 {
+                tokio::task::yield_now().await;
+            }
+            let user_id = OwnedUserId::try_from(format!("@user{round}:localhost")).unwrap();
+            let join = || setup.propose(tea(), wish(joining(user_id.clone())));
+            let [first, again] = [join(), join()];
+            let event_id = first.await.unwrap().unwrap();
+            assert_eq!(again.await.unwrap().unwrap(), event_id, "round {round}");
+            joined.push(event_id);
+        }
+        setup.until(|setup| setup.registry.place_count() == 0).await;
+        // No fork, no gap, and nobody twice.
+        assert!(setup.shelf.story(&tea()).is_empty());
+        let events = setup.shelf.events.lock();
+        let written: Vec<&OwnedEventId> = events
+            .iter()
+            .filter(|(event, _, _)| {
+                event
+                    .state_key
+                    .as_deref()
+                    .is_some_and(|key| key.starts_with("@user"))
+            })
+            .map(|(event, _, _)| &event.event_id)
+            .collect();
+        assert_eq!(written, joined.iter().collect::<Vec<_>>());
     });
 }
 
