@@ -20,6 +20,9 @@ struct Cell<'a> {
     room: &'a Room,
     reader: Reader<'a>,
     name: String,
+    /// Which cell this is. Of what is asked event by event each asks a part, another one than its
+    /// neighbors do.
+    nth: usize,
 }
 
 /// The IDs of the events of a list, sorted.
@@ -60,6 +63,8 @@ impl Cell<'_> {
             }
             assert_eq!(ids(&chunk), all, "{}: messages {dir}", self.name);
             self.no_hidden_past(&chunk, "messages");
+            let told = |event: &Value| event["unsigned"]["membership"].is_string();
+            assert!(chunk.iter().all(told), "{}: {chunk:?}", self.name);
             for event in &chunk {
                 let thread = &event["unsigned"]["m.relations"]["m.thread"];
                 let replies = self.replies(id(event));
@@ -121,10 +126,15 @@ impl Cell<'_> {
         );
     }
 
-    /// What an event replaced is shown only to those who may see that too.
+    /// What an event replaced is shown only to those who may see that too; and of themselves readers
+    /// are told what they were "at the point of the event, including any changes caused by the event".
     fn no_hidden_past(&self, events: &[Value], what: &str) {
         for event in events {
             let unsigned = &event["unsigned"];
+            if let Some(membership) = unsigned["membership"].as_str() {
+                let right = self.reader.membership_at(self.room.position(id(event)));
+                assert_eq!(membership, right, "{}: {what}: {event}", self.name);
+            }
             let Some(replaced) = unsigned["replaces_state"].as_str() else {
                 continue;
             };
@@ -139,7 +149,7 @@ impl Cell<'_> {
         let time = |event: &Value| event["origin_server_ts"].as_u64().unwrap();
         let all = self.reader.visible(0..self.room.events.len());
         let seen: Vec<&Value> = all.iter().map(|found| self.room.event(found)).collect();
-        for event in self.room.events.iter().step_by(9) {
+        for event in self.room.events.iter().skip(self.nth % 17).step_by(17) {
             let ts = time(event);
             let later = seen.iter().filter(|other| time(other) >= ts);
             let earlier = seen.iter().filter(|other| time(other) <= ts);
@@ -228,11 +238,12 @@ impl Cell<'_> {
             // Other people's member events are many and all alike.
             let of_others =
                 event["type"] == "m.room.member" && event["state_key"] != *self.client.user_id;
-            if of_others && at % 7 != 0 {
+            let part = at + self.nth;
+            if !part.is_multiple_of(if of_others { 11 } else { 2 }) {
                 continue;
             }
             let right = if self.reader.sees(at) { 200 } else { 404 };
-            let path = match at % 3 {
+            let path = match part % 3 {
                 0 => format!("events/{}", encode(id(event))),
                 _ => in_room(&self.room.id, &format!("event/{}", encode(id(event)))),
             };
@@ -243,7 +254,7 @@ impl Cell<'_> {
                 200 => self.no_hidden_past(&[answer.body], "event"),
                 _ => drop(answer.expect_error(404, "M_NOT_FOUND")),
             }
-            if at % 4 == 0 {
+            if part.is_multiple_of(5) {
                 self.context(at, right).await;
             }
         }
@@ -336,11 +347,16 @@ impl Cell<'_> {
         }
         let order: Vec<usize> = found.iter().map(|it| self.room.position(it)).collect();
         assert!(order.is_sorted(), "{name}: {found:?}");
-        if let Some(state) = section["state"]["events"].as_array() {
-            for event_id in ids(state) {
+        for state in ["state", "state_after"] {
+            let state = section[state]["events"].as_array();
+            for event_id in ids(state.map_or(&[], Vec::as_slice)) {
                 let known = self.room.position(event_id) < upto && self.reader.knows_the_room();
                 assert!(known, "{name}: {}", self.room.event(event_id));
             }
+        }
+        if kind == "join" && section["state"].is_null() {
+            let now = self.room.state(self.room.events.len());
+            assert_eq!(sorted(&section["state_after"]["events"]), now, "{name}");
         }
         if self.reader.knows_the_room() {
             self.no_hidden_past(events, what);
@@ -407,7 +423,8 @@ impl Cell<'_> {
     /// What the reader may say to have read.
     async fn reads(&self) {
         for (at, event) in self.room.events.iter().enumerate() {
-            if at % 5 != 0 && event["state_key"] != *self.client.user_id {
+            let part = (at + self.nth).is_multiple_of(9);
+            if !part && event["state_key"] != *self.client.user_id {
                 continue;
             }
             let (status, errcode) = match (self.reader.membership(), self.reader.sees(at)) {
@@ -468,26 +485,32 @@ async fn b27_a28_each_reader_sees_what_the_rules_give_them_everywhere() {
     let rooms = rooms.map(|(first, second)| story::played(&owner, &people, first, second));
     let rooms = join_all(rooms).await;
     let readings = people.iter().zip(&starts).zip(story::COURSES);
-    join_all(readings.map(async |((client, start), (course, steps))| {
+    join_all(readings.enumerate().map(async |(row, reading)| {
+        let ((client, start), (course, steps)) = reading;
         let filter = json!({"room": {"include_leave": true, "timeline": {"limit": 100}}});
         let filter = encode(&filter.to_string());
         let initial = client.sync(&format!("filter={filter}")).await;
         let since = format!("filter={filter}&since={}", encode(start));
         let later = client.sync(&since).await;
+        let after = format!("{since}&use_state_after=true");
+        let after = client.sync(&after).await;
         let stream = stream(client, start).await;
         let old = client.get("initialSync?limit=100&archived=true").await;
         let old = old.expect_ok();
         let notifications = lists::notifications(client).await;
         let slid = lists::slide(client).await;
-        for (room, (first, second)) in rooms.iter().zip(pairs.clone()) {
+        let columns = rooms.iter().zip(pairs.clone()).enumerate();
+        for (column, (room, (first, second))) in columns {
             let cell = Cell {
                 client,
                 room,
                 reader: room.read_by(&client.user_id, steps.contains(&"forget")),
                 name: format!("{course}, {first} and {second}"),
+                nth: row + column,
             };
             cell.synced(&initial["rooms"], "sync");
             cell.synced(&later["rooms"], "sync since");
+            cell.synced(&after["rooms"], "sync with the state after");
             cell.streamed(&stream);
             cell.in_initial_sync(&old);
             cell.receipts(&initial["rooms"]["join"][&room.id], "sync");

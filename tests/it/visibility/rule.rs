@@ -109,6 +109,11 @@ impl Reader<'_> {
         self.room.membership(self.room.events.len(), self.user_id)
     }
 
+    /// What they were right after an event.
+    pub(super) fn membership_at(&self, at: usize) -> &str {
+        self.room.membership(at + 1, self.user_id)
+    }
+
     fn joined_after(&self, at: usize) -> bool {
         let mut later = self.room.events[at..].iter();
         later.any(|event| {
