@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use greenroom_tests::{Client, encode, shared_server};
+use greenroom_tests::{Client, TestServer, encode, shared_server};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::rooms::{in_room, text, timeline};
+use crate::rooms::{in_room, shared_room, text, timeline};
 
 /// `SplitMix64`: small, and good enough to choose by.
 struct Random(u64);
@@ -291,4 +291,78 @@ async fn assert_is_carried_over(
         let found = said("m.room.member", user);
         assert_eq!(found.is_some(), banned, "{user}: {found:?}");
     }
+}
+
+/// What stands inside of the words that are redacted, and of those that are kept: an index may
+/// leave out how a word begins.
+const GONE: &str = "hushhush";
+const KEPT: &str = "keepkeep";
+
+/// Whether a search for a word finds the event.
+async fn finds(client: &Client, word: &str, event_id: &str) -> bool {
+    let request = json!({"search_categories": {"room_events": {"search_term": word}}});
+    let answer = client.post("search", request).await.expect_ok();
+    let results = &answer["search_categories"]["room_events"]["results"];
+    let mut results = results.as_array().unwrap().iter();
+    results.any(|result| id(&result["result"]) == event_id)
+}
+
+#[tokio::test]
+async fn b33_a39_redactions_against_searches() {
+    let server = TestServer::start().await;
+    let mut random = Random::seeded();
+    let (alice, bob, room) = shared_room(&server, json!({})).await;
+    let mut kept = Vec::new();
+    for round in 0..3 {
+        // Each message has a course of its own: searched for before it is redacted, while it is,
+        // or not at all; by somebody, or by nobody.
+        let courses: Vec<_> = (0..40)
+            .map(|n| (n, random.below(4), random.below(2), random.below(2)))
+            .collect();
+        let said = join_all(courses.iter().map(async |(n, course, by, before)| {
+            let (gone, searcher) = (*course < 3, [&alice, &bob][*by]);
+            let inside = if gone { GONE } else { KEPT };
+            let word = format!("r{round}n{n}{inside}");
+            let (txn, said) = (format!("{round}-{n}"), format!("{word} and {word}s"));
+            let event_id = bob.send_text(&room, &txn, &said).await;
+            if *before == 1 {
+                assert!(finds(searcher, &word, &event_id).await, "{word}");
+            }
+            if !gone {
+                return (word, event_id, gone);
+            }
+            let path = format!("redact/{}/{txn}", encode(&event_id));
+            let path = in_room(&room, &path);
+            let redact = alice.put(&path, json!({}));
+            let redacted = match *course {
+                // At the same time: what it finds is chance.
+                0 => tokio::join!(redact, finds(searcher, &word, &event_id)).0,
+                _ => redact.await,
+            };
+            redacted.expect_ok();
+            assert!(!finds(searcher, &word, &event_id).await, "{word}");
+            (word, event_id, gone)
+        }))
+        .await;
+        match random.below(3) {
+            0 => drop(server.kill9().await),
+            1 => drop(server.stop().await),
+            _ => {}
+        }
+        server.restart().await;
+        for (word, event_id, gone) in &said {
+            assert_eq!(finds(&alice, word, event_id).await, !gone, "{word}");
+        }
+        kept.extend(said.into_iter().filter(|(_, _, gone)| !gone));
+    }
+    replayed(&alice, &room).await;
+    let status = server.stop().await;
+    assert!(status.success(), "{status}");
+    let stored = server.stored();
+    let holds = |text: &str| stored.windows(text.len()).any(|it| it == text.as_bytes());
+    assert!(
+        kept.is_empty() || holds(KEPT),
+        "this test cannot read what is stored"
+    );
+    assert!(!holds(GONE), "something of what was redacted is left");
 }
