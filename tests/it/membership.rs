@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::rooms::{in_room, shared_room, text, timeline};
 
+mod door;
 mod invites;
 mod restricted;
 

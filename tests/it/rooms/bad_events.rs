@@ -70,6 +70,37 @@ async fn b01_numbers_that_are_not_canonical_are_refused() {
     assert_eq!(numbers, [9_007_199_254_740_991, -9_007_199_254_740_991, 0]);
 }
 
+/// In the event that everybody's client reads, by whichever way it is written.
+#[tokio::test]
+async fn a41_a_member_event_has_no_numbers_that_are_none() {
+    let server = shared_server().await;
+    let (alice, bob, room) = shared_room(&server, json!({})).await;
+    let before = timeline(&alice, &room).await.len();
+    let own = in_room(
+        &room,
+        &format!("state/m.room.member/{}", encode(&bob.user_id)),
+    );
+    for (number, errcode) in [
+        ("NaN", "M_NOT_JSON"),
+        ("Infinity", "M_NOT_JSON"),
+        ("-Infinity", "M_NOT_JSON"),
+        ("1e999", "M_BAD_JSON"),
+        ("0.5", "M_BAD_JSON"),
+    ] {
+        let state = format!("{{\"membership\":\"join\",\"org.example.n\":{number}}}");
+        let refused = bob.raw(Method::PUT, &own, &[], state).await;
+        refused.expect_error(400, errcode);
+    }
+    for (verb, number) in [("invite", "NaN"), ("join", "Infinity"), ("leave", "NaN")] {
+        let body = format!("{{\"user_id\":\"{}\",\"reason\":{number}}}", bob.user_id);
+        let path = in_room(&room, verb);
+        let refused = bob.raw(Method::POST, &path, &[], body).await;
+        refused.expect_error(400, "M_NOT_JSON");
+    }
+    assert_alive(&alice, &room, before).await;
+    assert!(bob.sync("").await["rooms"]["join"][&room].is_object());
+}
+
 #[tokio::test]
 async fn b04_deep_nesting_is_accepted_up_to_a_limit_and_then_refused() {
     let server = shared_server().await;
