@@ -559,15 +559,15 @@ async fn references_are_cut_after_those_are_left_out_that_are_not_for_the_reader
     let db = TestDb::new();
     let (mut room, users) = room_with_members(&db, &["alice", "bob"]).await;
     let (alice, bob) = (&users[0], &users[1]);
-    let root = room.event(alice, "m.room.message", None, json!({}));
-    let (_, at) = send(&db, root.clone()).await;
-    let own = relate(&db, &mut room, alice, (rel_type::REFERENCE, &root.event_id)).await;
+    let parent = room.event(alice, "m.room.message", None, json!({}));
+    let (_, at) = send(&db, parent.clone()).await;
+    let own = relate(&db, &mut room, alice, (rel_type::REFERENCE, &parent.event_id)).await;
     for _ in 0..1_001 {
-        relate(&db, &mut room, bob, (rel_type::REFERENCE, &root.event_id)).await;
+        relate(&db, &mut room, bob, (rel_type::REFERENCE, &parent.event_id)).await;
     }
-    let targets = || vec![target(&root, at)];
+    let targets = || vec![target(&parent, at)];
     let references = |mut summed: std::collections::HashMap<OwnedEventId, Aggregations>| {
-        summed.remove(&root.event_id).unwrap().references
+        summed.remove(&parent.event_id).unwrap().references
     };
     let all = db.aggregations(targets(), reader(alice)).await.unwrap();
     assert_eq!(references(all).len(), 1_000);
