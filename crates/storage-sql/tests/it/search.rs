@@ -326,3 +326,71 @@ async fn bytes_per_message() {
     );
     db.close().await;
 }
+
+/// What a large room takes for each byte of its events. Run it with `--ignored --nocapture`.
+#[tokio::test]
+#[ignore = "measures, proves nothing"]
+async fn bytes_of_a_large_room() {
+    #[derive(diesel::QueryableByName)]
+    struct Size {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        name: String,
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        size: i64,
+    }
+    let db = TestDb::new();
+    let alice = user("alice");
+    let mut room = Room::created(&db, "a-room-with-an-id-as-long-as-the-real-ones-", &alice).await;
+    // As long as what a server adds: hashes, a signature, the events before.
+    let whole = |mut append: greenroom_storage::Append| {
+        let mut pdu: serde_json::Value = serde_json::from_slice(&append.json).unwrap();
+        pdu["added"] = "x".repeat(450).into();
+        append.json = pdu.to_string().into_bytes().into();
+        append
+    };
+    let text = include_str!("../../../../ARCHITECTURE.md");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut sends = Vec::new();
+    for number in 0..55_000_usize {
+        let sender = user(&format!("member-{:04}", number % 5_000));
+        let append = if number < 5_000 {
+            room.join(&sender)
+        } else {
+            let at = number * 7_919 % (words.len() - 8);
+            room.message(&sender, &words[at..at + 8].join(" "))
+        };
+        sends.push(db.append(whole(append)));
+        if sends.len() == 500 {
+            for send in sends.drain(..) {
+                send.await.unwrap();
+            }
+        }
+    }
+    catch_up(&db).await;
+    let ask = |sqlite: &str, postgres: &str| -> Vec<Size> {
+        if db.place.is_sqlite() {
+            diesel::sql_query(sqlite).load(&mut db.place.sqlite())
+        } else {
+            diesel::sql_query(postgres).load(&mut db.place.postgres())
+        }
+        .unwrap()
+    };
+    let events = "SELECT 'json' AS name, sum(length(json)) AS size FROM events";
+    let json: i64 = ask(events, events).iter().map(|part| part.size).sum();
+    let parts = ask(
+        "SELECT 'file' AS name, page_count * page_size AS size \
+         FROM pragma_page_count(), pragma_page_size()",
+        "SELECT relname::text AS name, pg_relation_size(oid) AS size FROM pg_class \
+         WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'i') \
+         AND pg_relation_size(oid) > 1000000 ORDER BY size DESC",
+    );
+    for part in &parts {
+        println!("{} takes {} bytes", part.name, part.size);
+    }
+    let whole: i64 = parts.iter().map(|part| part.size).sum();
+    println!(
+        "{whole} bytes for {json} of events: {} %",
+        whole * 100 / json
+    );
+    db.close().await;
+}
