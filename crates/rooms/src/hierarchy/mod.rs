@@ -35,9 +35,13 @@ const MAX_LOOKED_AT: usize = 1_000;
 const MAX_WALKED_AGAIN: usize = 10_000;
 /// How many children's events end a page.
 const MAX_CHILD_EVENTS: usize = 5_000;
-/// How many walks are kept, and how many rooms they hold together.
-const KEPT_WALKS: usize = 256;
+/// How many rooms the walks that are kept hold together.
 const KEPT_ROOMS: u64 = 200_000;
+/// How many rooms a walk holds at most that surely is kept.
+const MAX_KEPT_WALK: usize = 100_000;
+/// A guess at how many walks are kept: so low that the cache has one part, in which there is room for
+/// [`MAX_KEPT_WALK`].
+const KEPT_WALKS: usize = 32;
 
 const TOKEN_KIND: &str = "h1";
 
@@ -248,10 +252,11 @@ async fn page(
         return collect(walk, look, place, limit).await;
     };
     // A walk that was forgotten is walked again, in as many requests as that takes: what it has come by
-    // is kept for the next one, which the same token leads to.
+    // is kept for the next one, which the same token leads to. One that is too large to be kept goes
+    // all the way at once, or it would never arrive.
     let mut walked = 0;
     while walk.met(last).is_none() {
-        if walked >= MAX_WALKED_AGAIN {
+        if walked >= MAX_WALKED_AGAIN && walk.size() <= MAX_KEPT_WALK {
             return Ok((Vec::new(), Some(place)));
         }
         walked += 1;

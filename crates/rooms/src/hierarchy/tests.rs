@@ -303,6 +303,44 @@ async fn who_may_see_nothing_of_a_broad_tree_gets_short_pages() {
     assert_eq!(sizes, [1, 0, 0]);
 }
 
+#[tokio::test]
+async fn a_long_walk_that_was_forgotten_is_walked_again_in_several_requests() {
+    let names: Vec<String> = (0..2 * MAX_WALKED_AGAIN + 200)
+        .map(|number| format!("r{number}"))
+        .collect();
+    let mut tree = Tree::default();
+    tree.space(
+        "root",
+        &names.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    let mut walker = Walker::new(&Arc::new(tree), 100);
+    // Behind the root and the first 20,099 rooms.
+    let last = names.get(2 * MAX_WALKED_AGAIN + 98).unwrap();
+    walker.place.behind = u32::try_from(2 * MAX_WALKED_AGAIN + 100).unwrap();
+    walker.place.last = short_hash(&id(last));
+    for _ in 0..2 {
+        let again = walker.page().await.unwrap();
+        assert_eq!(again, (Vec::new(), Some(walker.place)));
+    }
+    let (found, next) = walker.page().await.unwrap();
+    assert_eq!(found, names[2 * MAX_WALKED_AGAIN + 99..][..100]);
+    assert!(next.is_some());
+    // What is too large to wait for another request does not wait.
+    let mut large = Walker::new(&walker.tree, 100);
+    large.place = walker.place;
+    large.walk = Walk::held_up(large.terms.clone(), MAX_KEPT_WALK + 1);
+    assert_eq!(large.page().await.unwrap(), (found, next));
+}
+
+#[test]
+fn a_walk_of_the_size_that_surely_is_kept_is_kept() {
+    let walks = Walks::default();
+    let walker = Walker::new(&Arc::default(), 1);
+    let walk = walks.of(&walker.terms);
+    walks.keep(walker.terms.clone(), Arc::clone(&walk), MAX_KEPT_WALK);
+    assert!(Arc::ptr_eq(&walk, &walks.of(&walker.terms)));
+}
+
 /// Layers of which each room lists the whole next one: there are 2^40 ways through it.
 #[tokio::test]
 async fn a_lattice_is_walked_once() {

@@ -58,6 +58,19 @@ impl Walk {
         }
     }
 
+    /// A walk that holds `number` rooms more than it has come by.
+    #[cfg(test)]
+    pub(super) fn held_up(terms: Terms, number: usize) -> Self {
+        let mut walk = Self::new(terms);
+        let elsewhere = |number| ruma::RoomId::parse(format!("!elsewhere{number}:b")).ok();
+        walk.depths.extend(
+            (0..number)
+                .filter_map(elsewhere)
+                .map(|room_id| (room_id, 0)),
+        );
+        walk
+    }
+
     /// The room at a place of the walk, if it has come so far.
     pub(super) fn met(&self, place: usize) -> Option<&Met> {
         self.met.get(place)
