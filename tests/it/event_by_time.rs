@@ -1,6 +1,7 @@
 //! `timestamp_to_event`: the event closest to a time.
 
-use greenroom_tests::{Answer, Client, TestServer, shared_server};
+use futures_util::future::join_all;
+use greenroom_tests::{Answer, Client, TestServer, encode, shared_server};
 use serde_json::{Value, json};
 
 use crate::rooms::{in_room, shared_room, timeline};
@@ -55,7 +56,7 @@ async fn the_event_closest_to_a_time_is_found_in_both_directions() {
     check(&bob, &room, &events).await;
     // The context of what was found is where one goes on.
     let found = closest(&bob, &room, "ts=0&dir=f").await.expect_ok();
-    let event_id = greenroom_tests::encode(found["event_id"].as_str().unwrap());
+    let event_id = encode(found["event_id"].as_str().unwrap());
     let context = bob
         .get(&in_room(&room, &format!("context/{event_id}")))
         .await;
@@ -144,4 +145,32 @@ async fn b35_times_that_nobody_lived_at_have_an_answer() {
     server.restart().await;
     alice.send_text(&room, "t2", "after").await;
     check(&alice, &room, &timeline(&alice, &room).await).await;
+}
+
+#[tokio::test]
+async fn behind_very_many_events_of_an_ignored_user_the_closest_is_found() {
+    let server = shared_server().await;
+    let (alice, bob, room) = shared_room(&server, json!({})).await;
+    let first = alice.send_text(&room, "first", "before").await;
+    for round in 0..26 {
+        let sends = (0..200).map(async |n| {
+            bob.send_text(&room, &format!("t{round}-{n}"), "noise")
+                .await
+        });
+        join_all(sends).await;
+    }
+    let last = alice.send_text(&room, "last", "behind").await;
+    let at = async |event_id: &str| {
+        let path = in_room(&room, &format!("event/{}", encode(event_id)));
+        time(&alice.get(&path).await.expect_ok())
+    };
+    let (after_first, before_last) = (at(&first).await + 1, at(&last).await - 1);
+    crate::relations::ignore(&alice, &[&bob]).await;
+    for (query, right) in [
+        (format!("ts={after_first}&dir=f"), &last),
+        (format!("ts={before_last}&dir=b"), &first),
+    ] {
+        let found = closest(&alice, &room, &query).await.expect_ok();
+        assert_eq!(found["event_id"], **right, "{query}");
+    }
 }

@@ -62,7 +62,7 @@ async fn relations(client: &Client, room: &str, event_id: &str) -> Value {
     event(client, room, event_id).await["unsigned"]["m.relations"].clone()
 }
 
-async fn ignore(client: &Client, others: &[&Client]) {
+pub(crate) async fn ignore(client: &Client, others: &[&Client]) {
     let ignored: serde_json::Map<String, Value> = others
         .iter()
         .map(|other| (other.user_id.clone(), json!({})))

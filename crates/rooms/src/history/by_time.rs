@@ -8,6 +8,10 @@ use ruma::{RoomId, UserId};
 use super::page::Wanted;
 use crate::{RoomError, Rooms};
 
+/// How many pages of events by people whom the reader ignores are passed by, a hundred thousand events
+/// or so: what is behind them is not close.
+const MAX_PASSED_BY: usize = 20;
+
 impl Rooms {
     /// The event closest to a time, in milliseconds since the Unix epoch, that the reader may see: of
     /// those sent then or later (forward) the earliest, of those sent then or earlier (backward) the
@@ -47,13 +51,15 @@ impl Rooms {
             };
             // What was not for the reader to see was never read. So a page with nothing on it but a
             // next one is of people whom they ignore, and the answer is behind it.
-            let found = loop {
+            let mut found = None;
+            for _ in 0..MAX_PASSED_BY {
                 let read = self.read_page(room_id, &access, wanted, &filter).await?;
-                match (read.events.into_iter().next(), read.next) {
-                    (None, Some(next)) => wanted.from = next,
-                    (found, _) => break found,
+                found = read.events.into_iter().next();
+                match read.next {
+                    Some(next) if found.is_none() => wanted.from = next,
+                    _ => break,
                 }
-            };
+            }
             closest = match (closest, found) {
                 (Some(best), Some(found)) => {
                     // Of two that are as close, the first read forward, the last read backward.
