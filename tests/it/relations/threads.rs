@@ -155,3 +155,32 @@ async fn b40_b41_what_is_no_page_of_threads_is_refused() {
     }
     ask(&bob, &room, "limit=1000000000&from=").await.expect_ok();
 }
+
+#[tokio::test]
+async fn b41_a_limit_of_zero_is_the_least_page() {
+    let server = shared_server().await;
+    let (alice, bob, room) = shared_room(&server, json!({})).await;
+    let mut all = Vec::new();
+    for _ in 0..2 {
+        all.push(thread(&alice, &bob, &room).await);
+    }
+    let last = all.last().unwrap();
+    say(&bob, &room, relating("m.thread", last)).await;
+    // Whoever asks for nothing still gets on.
+    let mut found = Vec::new();
+    let mut from = String::new();
+    for _ in 0..2 {
+        let page = ask(&alice, &room, &format!("limit=0{from}"))
+            .await
+            .expect_ok();
+        found.extend(chunk(&page).into_iter().map(ToOwned::to_owned));
+        let next = page["next_batch"].as_str().unwrap_or_default();
+        from = format!("&from={}", encode(next));
+    }
+    all.reverse();
+    assert_eq!(found, all);
+    let path = in_room(&room, &format!("relations/{}?limit=0", encode(&all[0])));
+    let page = alice.over("v1").get(&path).await.expect_ok();
+    assert_eq!(chunk(&page).len(), 1);
+    assert!(page["next_batch"].is_string());
+}

@@ -194,6 +194,22 @@ async fn a_result_comes_with_what_is_around_it() {
     assert_eq!(ids(&context["events_before"]).len(), 5);
     assert_eq!(ids(&context["events_after"]).len(), 4);
     assert!(context["profile_info"].is_null());
+    // Of nothing around it the ends are known too.
+    let none = json!({"before_limit": 0, "after_limit": 0});
+    let criteria = json!({"search_term": "pelican", "event_context": none});
+    let results = search(&bob, criteria).await;
+    let context = &results["results"][0]["context"];
+    for (list, token, dir, next) in [
+        ("events_before", "start", "b", &sent[3]),
+        ("events_after", "end", "f", &sent[5]),
+    ] {
+        assert_eq!(context[list], json!([]));
+        let from = greenroom_tests::encode(context[token].as_str().unwrap());
+        let page = bob
+            .messages(&room, &format!("dir={dir}&limit=1&from={from}"))
+            .await;
+        assert_eq!(page["chunk"][0]["event_id"], **next, "{token}");
+    }
 }
 
 #[tokio::test]

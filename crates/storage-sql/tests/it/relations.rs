@@ -561,7 +561,13 @@ async fn references_are_cut_after_those_are_left_out_that_are_not_for_the_reader
     let (alice, bob) = (&users[0], &users[1]);
     let parent = room.event(alice, "m.room.message", None, json!({}));
     let (_, at) = send(&db, parent.clone()).await;
-    let own = relate(&db, &mut room, alice, (rel_type::REFERENCE, &parent.event_id)).await;
+    let own = relate(
+        &db,
+        &mut room,
+        alice,
+        (rel_type::REFERENCE, &parent.event_id),
+    )
+    .await;
     for _ in 0..1_001 {
         relate(&db, &mut room, bob, (rel_type::REFERENCE, &parent.event_id)).await;
     }
@@ -574,4 +580,41 @@ async fn references_are_cut_after_those_are_left_out_that_are_not_for_the_reader
     let ignoring = ignoring(alice, &[bob]);
     let some = db.aggregations(targets(), ignoring).await.unwrap();
     assert_eq!(references(some), [own]);
+}
+
+#[tokio::test]
+async fn a_redaction_cuts_all_of_very_many_ways_over_its_target() {
+    let db = TestDb::new();
+    let (mut room, users) = room_with_members(&db, &["alice"]).await;
+    let alice = &users[0];
+    let message = root(&db, &mut room, alice).await;
+    let middle = relating(
+        &mut room,
+        alice,
+        "m.room.message",
+        (rel_type::REFERENCE, &message.event_id),
+    );
+    db.append(middle.clone()).await.unwrap();
+    let below: Vec<_> = (0..1_100)
+        .map(|_| {
+            let relation = (rel_type::REFERENCE, &*middle.event_id);
+            db.append(relating(&mut room, alice, "m.room.message", relation))
+        })
+        .collect();
+    for event in below {
+        event.await.unwrap();
+    }
+    let all = RelatingQuery {
+        recurse: true,
+        limit: 2_000,
+        ..query(&room.id, &message.event_id)
+    };
+    assert_eq!(found(&db, all.clone()).await.len(), 1_101);
+    redact(&db, &mut room, alice, &middle).await;
+    assert!(found(&db, all).await.is_empty());
+    let direct = RelatingQuery {
+        limit: 2_000,
+        ..query(&room.id, &middle.event_id)
+    };
+    assert_eq!(found(&db, direct).await.len(), 1_100);
 }

@@ -98,3 +98,30 @@ async fn a_database_from_before_there_was_a_directory_is_taken_in() {
     assert_eq!(found(&db, &alice, "bob", 9).await, [bob]);
     assert!(found(&db, &user("alice"), "gone", 9).await.is_empty());
 }
+
+#[tokio::test]
+async fn of_very_many_open_rooms_the_first_thousands_are_looked_through() {
+    let db = TestDb::new();
+    let alice = register(&db, "alice").await;
+    // As many of the name as are looked at one by one, and none of them to be found.
+    for number in 0..500 {
+        register(&db, &format!("sam{number:03}")).await;
+    }
+    let (near, far) = (register(&db, "samy").await, register(&db, "samz").await);
+    let open = json!({"join_rule": "public"});
+    for (name, member) in [("a", &near), ("z", &far)] {
+        let mut room = Room::created(&db, name, member).await;
+        room.set(&db, member, "m.room.join_rules", open.clone())
+            .await;
+    }
+    let mut known = found(&db, &alice, "sam", 9).await;
+    known.sort();
+    assert_eq!(known, [near.clone(), far]);
+    db.place.execute(
+        "INSERT INTO rooms (room_id, version, creator, created_ts, published, join_rule, \
+         joined_members, invited_members) \
+         WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 5000) \
+         SELECT '!m' || (10000 + n), '12', '@nobody:b', 0, FALSE, 'public', 0, 0 FROM numbers",
+    );
+    assert_eq!(found(&db, &alice, "sam", 9).await, [near]);
+}
