@@ -259,7 +259,12 @@ impl MemberStore for MemoryMembers {
         Ok(Vec::new())
     }
 
-    async fn room_summary(&self, _room_id: &RoomId, _reader: &UserId) -> Result<RoomSummary> {
+    async fn room_summary(
+        &self,
+        _room_id: &RoomId,
+        _reader: &UserId,
+        _at: StreamPosition,
+    ) -> Result<RoomSummary> {
         Ok(RoomSummary::default())
     }
 

@@ -250,8 +250,13 @@ impl TypingSource for TypingTracker {
         self.counter.load(Ordering::Acquire)
     }
 
-    fn anybody(&self) -> bool {
-        !self.rooms.lock().deadlines.is_empty()
+    fn rooms(&self, at_most: usize) -> Option<Vec<OwnedRoomId>> {
+        let rooms = self.rooms.lock();
+        let typers = &rooms.deadlines;
+        (typers.len() <= at_most).then(|| {
+            let rooms: BTreeSet<_> = typers.iter().map(|(_, room_id, _)| room_id).collect();
+            rooms.into_iter().cloned().collect()
+        })
     }
 
     /// After the tracker has forgotten silent rooms, every unknown room is an empty one as of

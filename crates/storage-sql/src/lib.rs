@@ -28,6 +28,7 @@ mod search;
 mod sliding;
 mod spaces;
 mod state;
+mod summary;
 mod text;
 mod timeline;
 mod uia;

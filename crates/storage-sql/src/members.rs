@@ -11,15 +11,13 @@ use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId, events::room::member::Membe
 
 use crate::{
     Db,
-    connection::{AnyConnection, FromDiesel},
-    rows::{id, ms, ts},
-    schema::{memberships, rooms},
+    connection::FromDiesel,
+    rows::{id, ts},
+    schema::memberships,
+    summary::{counted, heroes, summary_at},
     text::unpack,
     unread::forget_unread,
 };
-
-/// How many heroes a summary names.
-const HEROES: usize = 5;
 
 pub(crate) type MembershipRow = (String, String, i64, String, String, bool);
 
@@ -197,24 +195,20 @@ impl MemberStore for Db {
         reader: &UserId,
     ) -> Result<Vec<OwnedUserId>, StorageError> {
         let (room_id, reader) = (room_id.to_owned(), reader.to_owned());
-        self.read(move |conn| heroes(conn, &room_id, &reader)).await
+        let end = StreamPosition(i64::MAX);
+        self.read(move |conn| heroes(conn, &room_id, &reader, end, &[]))
+            .await
     }
 
     async fn room_summary(
         &self,
         room_id: &RoomId,
         reader: &UserId,
+        at: StreamPosition,
     ) -> Result<RoomSummary, StorageError> {
         let (room_id, reader) = (room_id.to_owned(), reader.to_owned());
-        self.read(move |conn| {
-            let (counts, is_named) = counted(conn, &room_id)?;
-            let heroes = match is_named {
-                true => None,
-                false => Some(heroes(conn, &room_id, &reader)?),
-            };
-            Ok(RoomSummary { counts, heroes })
-        })
-        .await
+        self.read(move |conn| summary_at(conn, &room_id, &reader, at))
+            .await
     }
 
     async fn share_room(&self, one: &UserId, other: &UserId) -> Result<bool, StorageError> {
@@ -285,64 +279,4 @@ impl MemberStore for Db {
         })
         .await
     }
-}
-
-/// How many are in a room, and whether it has a name or canonical alias.
-fn counted(
-    conn: &mut AnyConnection,
-    room_id: &RoomId,
-) -> Result<(MemberCounts, bool), StorageError> {
-    let row: Option<(i64, i64, Option<String>, Option<String>)> = rooms::table
-        .find(room_id.as_str())
-        .select((
-            rooms::joined_members,
-            rooms::invited_members,
-            rooms::name,
-            rooms::canonical_alias,
-        ))
-        .first(conn)
-        .optional()
-        .map_err(StorageError::from_diesel)?;
-    let (joined, invited, name, alias) = row.unwrap_or_default();
-    let counts = MemberCounts {
-        joined: ms(joined),
-        invited: ms(invited),
-    };
-    Ok((counts, name.is_some() || alias.is_some()))
-}
-
-fn heroes(
-    conn: &mut AnyConnection,
-    room_id: &RoomId,
-    reader: &UserId,
-) -> Result<Vec<OwnedUserId>, StorageError> {
-    let present = [MembershipState::Join, MembershipState::Invite];
-    let gone = [MembershipState::Leave, MembershipState::Ban];
-    for kind in [present, gone] {
-        // One more than needed, because the reader may be among them. A range per membership
-        // keeps it to the index, however many members there are.
-        let mut found: Vec<(i64, String)> = Vec::new();
-        for membership in kind {
-            found.extend(
-                memberships::table
-                    .filter(memberships::room_id.eq(room_id.as_str()))
-                    .filter(memberships::membership.eq(membership.as_str()))
-                    .order(memberships::position.asc())
-                    .limit(ts(HEROES as u64 + 1))
-                    .select((memberships::position, memberships::user_id))
-                    .load::<(i64, String)>(conn)
-                    .map_err(StorageError::from_diesel)?,
-            );
-        }
-        found.sort();
-        found.retain(|(_, user_id)| user_id != reader.as_str());
-        if !found.is_empty() {
-            return found
-                .into_iter()
-                .take(HEROES)
-                .map(|(_, user_id)| id(user_id, "user ID"))
-                .collect();
-        }
-    }
-    Ok(Vec::new())
 }

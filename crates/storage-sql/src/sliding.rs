@@ -17,20 +17,18 @@ use crate::{
     state::entries_at,
 };
 
-/// After everything.
-const END: StreamPosition = StreamPosition(i64::MAX);
-
 #[async_trait]
 impl SlidingStore for Db {
-    async fn entries_now(
+    async fn entries_of_rooms(
         &self,
         room_ids: Vec<OwnedRoomId>,
         keys: Vec<StateKey>,
+        at: StreamPosition,
     ) -> Result<Vec<StoredEvent>, StorageError> {
         self.read(move |conn| {
             let mut found = Vec::new();
             for room_id in &room_ids {
-                found.extend(entries_at(conn, room_id.as_str(), &keys, END)?);
+                found.extend(entries_at(conn, room_id.as_str(), &keys, at)?);
             }
             Ok(found)
         })

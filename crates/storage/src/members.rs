@@ -115,11 +115,13 @@ pub trait MemberStore: Send + Sync {
         reader: &UserId,
     ) -> Result<Vec<OwnedUserId>, StorageError>;
 
-    /// How to name and count a room, in one question.
+    /// How to name and count a room at a position, in one question. It costs no more than that of
+    /// now where nothing has changed since.
     async fn room_summary(
         &self,
         room_id: &RoomId,
         reader: &UserId,
+        at: StreamPosition,
     ) -> Result<RoomSummary, StorageError>;
 
     /// Whether two users are joined to a common room.

@@ -6,15 +6,16 @@ use ruma::{OwnedRoomId, RoomId, UserId};
 
 use crate::{AccountDataEntry, Receipt, RoomMembership, StorageError};
 
-/// Questions of sliding sync. Each reads what is committed now.
+/// Questions of sliding sync. Those without a position read what is committed now.
 #[async_trait]
 pub trait SlidingStore: Send + Sync {
-    /// The events that hold these places of each room's state now. Places that are empty are left
-    /// out.
-    async fn entries_now(
+    /// The events that hold these places of each room's state at a position. Places that are empty
+    /// are left out.
+    async fn entries_of_rooms(
         &self,
         room_ids: Vec<OwnedRoomId>,
         keys: Vec<StateKey>,
+        at: StreamPosition,
     ) -> Result<Vec<StoredEvent>, StorageError>;
 
     /// The rooms that others have removed the user from, by a kick, a ban or a withdrawn invite,

@@ -35,8 +35,9 @@ pub trait TypingSource: Send + Sync {
     /// The process-wide counter: it grows with every change in any room.
     fn counter(&self) -> u64;
 
-    /// Whether anybody types anywhere.
-    fn anybody(&self) -> bool;
+    /// The rooms where somebody types; `None` if they may be more than `at_most`: then whoever
+    /// asks does better to look at the rooms that they mean.
+    fn rooms(&self, at_most: usize) -> Option<Vec<OwnedRoomId>>;
 
     /// Who types in `room_id`, and since which counter this has been so. `None` if nobody has
     /// typed there since the process started.

@@ -403,10 +403,13 @@ impl Inner {
         }
     }
 
+    /// Whether somebody types in a room of the user's.
     fn somebody_types(&self, user: &User) -> bool {
+        /// In no more rooms than this, they are looked at, and not all of the user's.
+        const FEW: usize = 50;
         let typing = &*self.parts.typing;
-        if !typing.anybody() {
-            return false;
+        if let Some(rooms) = typing.rooms(FEW) {
+            return user.is_in_one_of(&rooms);
         }
         let mut somebody = false;
         user.each_room(|room_id, standing| {

@@ -116,7 +116,7 @@ impl MemberStore for Script {
         Ok(Vec::new())
     }
 
-    async fn room_summary(&self, _: &RoomId, _: &UserId) -> Result<RoomSummary> {
+    async fn room_summary(&self, _: &RoomId, _: &UserId, _: StreamPosition) -> Result<RoomSummary> {
         Ok(RoomSummary::default())
     }
 

@@ -116,6 +116,42 @@ async fn receipts_are_for_the_timeline_and_ones_own_and_then_all_that_are_new() 
 }
 
 #[tokio::test]
+async fn receipts_are_told_when_a_room_comes_into_scope() {
+    let server = shared_server().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let (one, other) = (
+        alice.create_public_room().await,
+        alice.create_public_room().await,
+    );
+    let subscribed = |room: &str| {
+        let rooms = json!({room: {"timeline_limit": 1}});
+        json!({"room_subscriptions": rooms, "extensions": {"receipts": {"enabled": true}}})
+    };
+    let mut sent = Vec::new();
+    for room in [&one, &other] {
+        bob.join(room).await;
+        sent.push(alice.send_text(room, "t1", "hey").await);
+    }
+    let first = slide(&alice, None, subscribed(&one)).await;
+    // In a room that the client has and does not look at, and in one that it has not got.
+    read(&bob, &one, "m.read", &sent[0]).await;
+    read(&bob, &other, "m.read", &sent[1]).await;
+    let second = slide(&alice, Some(pos(&first)), subscribed(&other)).await;
+    let readers = |answer: &Value, room: &str, event: &str| {
+        let told = &answer["extensions"]["receipts"]["rooms"][room]["content"];
+        told[event]["m.read"][&*bob.user_id].is_object()
+    };
+    assert!(readers(&second, &other, &sent[1]), "{second}");
+    assert!(!readers(&second, &one, &sent[0]), "{second}");
+    let third = slide(&alice, Some(pos(&second)), subscribed(&one)).await;
+    assert!(readers(&third, &one, &sent[0]), "{third}");
+    assert_eq!(third["rooms"], json!({}), "{third}");
+    let fourth = slide(&alice, Some(pos(&third)), subscribed(&one)).await;
+    assert_eq!(fourth["extensions"]["receipts"], Value::Null, "{fourth}");
+}
+
+#[tokio::test]
 async fn typing_comes_and_goes_in_the_rooms_where_it_is_wanted() {
     let server = shared_server().await;
     let alice = server.register("alice").await;

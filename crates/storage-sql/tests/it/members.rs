@@ -215,3 +215,43 @@ async fn sharing_a_room_takes_two_who_are_joined() {
     room.set_member(&db, bob, bob, Leave).await;
     assert!(!db.share_room(alice, bob).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_summary_is_of_the_position_that_is_asked_for() {
+    let db = TestDb::new();
+    let alice = user("alice");
+    let mut room = Room::created(&db, "room", &alice).await;
+    let others: Vec<OwnedUserId> = (0..8).map(|n| user(&format!("u{n}"))).collect();
+    let begun = room.say(&db, &alice, "x").await;
+    let now = db.room_summary(&room.id, &alice, begun).await.unwrap();
+    let mut story = vec![(begun, now)];
+    for step in 0..60_usize {
+        let who = &others[step * 5 % others.len()];
+        let membership = [Invite, Join, Join, Ban, Leave, Knock, Join][step * 3 % 7].clone();
+        let named = |has: bool| match has {
+            true => json!({"name": "N", "alias": "#n:test.example"}),
+            false => json!({}),
+        };
+        let position = match step % 10 {
+            7 => {
+                let content = named(step % 20 == 7);
+                room.set(&db, &alice, "m.room.name", content).await
+            }
+            9 => {
+                let content = named(step % 20 == 9);
+                room.set(&db, &alice, "m.room.canonical_alias", content)
+                    .await
+            }
+            _ => room.set_member(&db, &alice, who, membership).await,
+        };
+        let now = db.room_summary(&room.id, &alice, position).await.unwrap();
+        let counts = db.member_counts(&room.id).await.unwrap();
+        assert_eq!(now.counts, counts, "nothing has changed since");
+        story.push((position, now));
+    }
+    for (position, then) in story {
+        let asked = db.room_summary(&room.id, &alice, position).await.unwrap();
+        assert_eq!(asked, then, "at {position:?}");
+    }
+    db.close().await;
+}

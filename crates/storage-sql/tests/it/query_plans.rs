@@ -222,7 +222,7 @@ async fn the_questions_of_sync_go_by_an_index() {
     );
     uses!(
         db,
-        "memberships_by_room (room_id=? AND membership=?)",
+        "memberships_by_room (room_id=? AND membership=? AND position<?)",
         db.heroes(id, alice)
     );
     uses!(
@@ -258,7 +258,7 @@ async fn the_questions_of_sync_go_by_an_index() {
     uses!(
         db,
         "room_state USING PRIMARY KEY (room_id=? AND event_type=? AND state_key=? AND position<?)",
-        db.entries_now(vec![id.clone()], vec![place()])
+        db.entries_of_rooms(vec![id.clone()], vec![place()], end)
     );
     uses!(db, "SEARCH", db.share_room(alice, bob));
     uses!(db, "SEARCH", db.mutual_rooms(alice, bob));

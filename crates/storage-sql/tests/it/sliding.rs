@@ -6,14 +6,17 @@ use greenroom_storage::SlidingStore;
 use crate::support::{TestDb, room_with_members};
 
 #[tokio::test]
-async fn the_state_now_of_several_rooms_has_the_places_that_are_filled() {
+async fn the_state_of_several_rooms_has_the_places_that_are_filled() {
     let db = TestDb::new();
     let (one, _) = room_with_members(&db, &["alice"]).await;
     let place = |event_type: &str| (event_type.to_owned(), String::new());
     let keys = vec![place("m.room.create"), place("m.room.none")];
     let missing = ruma::room_id!("!none:test.example").to_owned();
     let rooms = vec![one.id.clone(), missing];
-    let found = db.entries_now(rooms, keys).await.unwrap();
+    let found = db
+        .entries_of_rooms(rooms, keys, StreamPosition(i64::MAX))
+        .await
+        .unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].event_type, "m.room.create");
     assert_eq!(found[0].room_id, one.id);

@@ -7,6 +7,7 @@
 
 mod facts;
 mod introduced;
+mod moves;
 mod observer;
 mod presence;
 mod room;
@@ -35,6 +36,7 @@ use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId, events::room::member::Membe
 use self::presence::PresenceLog;
 pub(crate) use self::{
     introduced::{Member, Members},
+    moves::Moves,
     observer::IndexObserver,
     room::{BUMP_TYPES, Identity, Room, TailEvent, Whole},
     user::{Standing, User},
@@ -51,6 +53,8 @@ const END: StreamPosition = StreamPosition(i64::MAX);
 pub(crate) struct Index {
     pub(crate) users: DashMap<OwnedUserId, Arc<User>>,
     pub(crate) rooms: DashMap<OwnedRoomId, Arc<Room>>,
+    /// In which of the rooms something happened last.
+    pub(crate) moves: Moves,
     members: Arc<dyn MemberStore>,
     timeline: Arc<dyn TimelineStore>,
     stream: ChangeStream,
@@ -85,6 +89,7 @@ impl Index {
         Self {
             users: DashMap::new(),
             rooms: DashMap::new(),
+            moves: Moves::default(),
             members,
             timeline,
             stream,
@@ -248,6 +253,27 @@ impl Index {
             *user_id == user.user_id || other.is_some_and(|other| user.shares_a_room_with(&other))
         });
         Some(changed)
+    }
+
+    /// Everyone in memory who shares a room with a user, themselves included if they are in any.
+    pub(crate) fn neighbors(&self, user: &User) -> Vec<Arc<User>> {
+        let rooms = user.joined_rooms();
+        let seats: usize = rooms.iter().map(|room| room.count_listeners()).sum();
+        if seats > self.users.len() {
+            // Many meet the user in many rooms: each is asked once, which one room in common
+            // answers. Not under the lock of the map.
+            let mut all: Vec<_> = self.users.iter().map(|it| Arc::clone(&it)).collect();
+            all.retain(|other| user.shares_a_room_with(other));
+            return all;
+        }
+        let mut found: HashMap<*const User, Arc<User>> = HashMap::new();
+        for room in rooms {
+            room.each_listener(|neighbor| {
+                let known = found.entry(Arc::as_ptr(neighbor));
+                known.or_insert_with(|| Arc::clone(neighbor));
+            });
+        }
+        found.into_values().collect()
     }
 
     /// Forgets everyone: what is here may miss something that is committed. Readings that have

@@ -8,7 +8,10 @@ use parking_lot::Mutex;
 use ruma::{OwnedUserId, UserId, events::room::member::MembershipState};
 
 use super::{Index, Standing, User};
-use crate::{hub::Wake, sliding::Connections};
+use crate::{
+    hub::Wake,
+    sliding::{Connections, RoomKey},
+};
 
 /// The index as an observer. A task of its own may have to read a user first.
 pub(crate) struct IndexObserver {
@@ -143,6 +146,7 @@ impl Index {
         }
         if let Some(room) = self.rooms.get(&event.room_id) {
             room.push(event);
+            self.moves.note(RoomKey::new(&event.room_id));
         }
         wake.room(self, &event.room_id);
     }
@@ -176,7 +180,7 @@ impl Index {
 
     fn presence_changed(&self, user: &User) {
         self.note_presence(&user.user_id);
-        let mut users = user.neighbors();
+        let mut users = self.neighbors(user);
         // They may be in no room.
         users.extend(self.users.get(&user.user_id).map(|user| Arc::clone(&user)));
         self.hub.wake(Wake {

@@ -125,6 +125,15 @@ pub(crate) struct Identity {
     pub(crate) is_encrypted: bool,
 }
 
+/// What identified a room when that was last read.
+#[derive(Debug)]
+struct KnownIdentity {
+    /// The edition that it holds for; `None` if memory had run ahead of it.
+    edition: Option<u64>,
+    at: StreamPosition,
+    identity: Arc<Identity>,
+}
+
 /// The most events of a room's state that are kept in memory.
 const STATE_EVENTS: usize = 64;
 
@@ -171,8 +180,9 @@ pub(crate) struct Room {
     newest_receipt: AtomicI64,
     /// Where the newest event stands that a room list goes by; 0 while that is not known.
     newest_bump: AtomicI64,
-    /// What identifies the room, as of an edition.
-    identity: Mutex<Option<(u64, Arc<Identity>)>>,
+    /// Where the newest state event stands, at most.
+    newest_state: AtomicI64,
+    identity: Mutex<Option<KnownIdentity>>,
     tail: Mutex<Tail>,
     /// Another one when the state changes, or an event loses its content: what was read before is
     /// old then.
@@ -190,6 +200,7 @@ impl Room {
             newest_event: AtomicI64::new(0),
             newest_receipt: AtomicI64::new(0),
             newest_bump: AtomicI64::new(0),
+            newest_state: AtomicI64::new(0),
             identity: Mutex::default(),
             tail: Mutex::default(),
             edition: AtomicU64::new(next_edition()),
@@ -203,6 +214,7 @@ impl Room {
     /// changed before `now` may be unknown here. The room must have been in the index when
     /// `newest` was read, or an event that came in between would be missed.
     pub(super) fn loaded(&self, newest: StreamPosition, now: StreamPosition) {
+        self.newest_state.fetch_max(newest.0, Ordering::AcqRel);
         self.newest_event.fetch_max(newest.0, Ordering::AcqRel);
         self.newest_receipt.fetch_max(now.0, Ordering::AcqRel);
         // A tail that has begun knows better.
@@ -212,6 +224,9 @@ impl Room {
     /// Takes in a committed event.
     pub(super) fn push(&self, event: &Arc<StoredEvent>) {
         if event.state_key.is_some() {
+            // Before the edition: who finds the new one finds where it begins.
+            let position = event.position.0;
+            self.newest_state.fetch_max(position, Ordering::AcqRel);
             self.new_edition();
         }
         if BUMP_TYPES.contains(&&*event.event_type) {
@@ -253,22 +268,37 @@ impl Room {
         self.newest_bump.fetch_max(position.0, Ordering::AcqRel);
     }
 
-    /// What identifies the room, if memory knows it as it is now.
-    pub(crate) fn identity(&self) -> Option<Arc<Identity>> {
+    /// What identifies the room at a position, if memory knows it.
+    pub(crate) fn identity_at(&self, at: StreamPosition) -> Option<Arc<Identity>> {
+        let edition = self.edition_at(at)?;
         let identity = self.identity.lock();
-        let (edition, identity) = identity.as_ref()?;
-        (*edition == self.edition()).then(|| Arc::clone(identity))
+        let known = identity.as_ref()?;
+        (known.edition == Some(edition)).then(|| Arc::clone(&known.identity))
     }
 
     /// What identified the room when that was last read.
     pub(crate) fn last_identity(&self) -> Option<Arc<Identity>> {
         let identity = self.identity.lock();
-        identity.as_ref().map(|(_, identity)| Arc::clone(identity))
+        identity.as_ref().map(|known| Arc::clone(&known.identity))
     }
 
-    /// Keeps what was read after `edition` was asked for.
-    pub(crate) fn keep_identity(&self, edition: u64, identity: &Arc<Identity>) {
-        *self.identity.lock() = Some((edition, Arc::clone(identity)));
+    /// Keeps what is so at a position, and was read after the edition at it was asked for. If there
+    /// was none, it is kept for who takes [what was last read](Self::last_identity).
+    pub(crate) fn keep_identity(
+        &self,
+        edition: Option<u64>,
+        at: StreamPosition,
+        identity: &Arc<Identity>,
+    ) {
+        let mut known = self.identity.lock();
+        let is_of_now = edition == Some(self.edition());
+        if is_of_now || known.as_ref().is_none_or(|known| known.at <= at) {
+            *known = Some(KnownIdentity {
+                edition,
+                at,
+                identity: Arc::clone(identity),
+            });
+        }
     }
 
     /// Where the room's newest event stands.
@@ -300,6 +330,13 @@ impl Room {
         let mut state = self.state.lock();
         self.edition.store(next_edition(), Ordering::Release);
         state.clear();
+    }
+
+    /// The edition whose state is that at a position, if memory has not run ahead of it. What is
+    /// so at the position, and was read after this was asked, may be kept with the edition.
+    pub(crate) fn edition_at(&self, at: StreamPosition) -> Option<u64> {
+        let edition = self.edition();
+        (self.newest_state.load(Ordering::Acquire) <= at.0).then_some(edition)
     }
 
     /// To be asked before something is read that is to be kept here.
@@ -407,6 +444,11 @@ impl Room {
     /// Looks at every member who syncs, under the lock: `see` must be quick.
     pub(super) fn each_listener(&self, see: impl FnMut(&Arc<User>)) {
         self.listeners.lock().values().for_each(see);
+    }
+
+    /// How many members sync.
+    pub(super) fn count_listeners(&self) -> usize {
+        self.listeners.lock().len()
     }
 
     /// Members who sync.

@@ -340,3 +340,83 @@ fn a55_what_may_have_missed_a_change_is_read_again() {
         assert_eq!(room.newest_event(), StreamPosition(11));
     });
 }
+
+fn message_in(room_id: &RoomId, position: i64) -> Change {
+    Change {
+        position: StreamPosition(position),
+        kind: ChangeKind::Event {
+            event: event(room_id, position, 10),
+            membership: None,
+        },
+    }
+}
+
+#[test]
+fn the_order_after_few_events_is_that_of_all_rooms() {
+    in_system(async {
+        let Setup {
+            index,
+            script,
+            stream,
+        } = setup();
+        let ids: Vec<_> = (0..40)
+            .map(|n| RoomId::parse(format!("!{n}:localhost")).unwrap())
+            .collect();
+        announce(&stream, message(100));
+        let rows = ids.iter().zip(1..);
+        *script.rooms.lock() = rows
+            .map(|(id, at)| row(id, MembershipState::Join, at))
+            .collect();
+        *script.newest.lock() = ids.iter().cloned().zip((1..).map(StreamPosition)).collect();
+        let user = index.user(bob()).await.unwrap();
+        let mut position = 100;
+        for step in 0..200_usize {
+            for turn in 0..step % 5 {
+                position += 1;
+                let id = &ids[(step * 7 + turn * turn * 3) % ids.len()];
+                announce(&stream, message_in(id, position));
+            }
+            let mut expected = user.joined_rooms();
+            expected.sort_by_key(|room| std::cmp::Reverse(room.newest_event()));
+            let upto = StreamPosition(position);
+            let rooms = user.sliding.rooms(&user, &index.moves, upto, true).unwrap();
+            let rooms = rooms.in_order.iter().map(|it| &it.room_id);
+            let expected = expected.iter().map(|room| &room.room_id);
+            assert!(rooms.eq(expected), "step {step}");
+        }
+    });
+}
+
+#[test]
+fn what_is_kept_of_a_room_is_not_told_at_a_position_before_it() {
+    let room = Room::new(room());
+    let at = StreamPosition;
+    room.loaded(at(5), at(5));
+    assert_eq!(
+        room.edition_at(at(4)),
+        None,
+        "what was so then is not known"
+    );
+    let edition = room.edition_at(at(5));
+    let named = |name: &str| {
+        Arc::new(Identity {
+            name: Some(name.to_owned()),
+            ..Identity::default()
+        })
+    };
+    room.keep_identity(edition, at(5), &named("first"));
+    let mut state = StoredEvent::clone(&event(&room.room_id, 7, 10));
+    state.state_key = Some(String::new());
+    room.push(&Arc::new(state));
+    // Announced and not yet to be seen: who reads up to 6 is not told of it, nor keeps what they
+    // read for others.
+    assert_eq!(room.edition_at(at(6)), None);
+    assert_eq!(room.identity_at(at(7)), None);
+    let after = room.edition_at(at(7));
+    assert!(after.is_some() && after != edition);
+    room.keep_identity(after, at(7), &named("second"));
+    room.keep_identity(None, at(6), &named("first"));
+    assert_eq!(room.identity_at(at(6)), None);
+    assert_eq!(room.identity_at(at(7)), Some(named("second")));
+    assert_eq!(room.last_identity(), Some(named("second")));
+}

@@ -173,24 +173,22 @@ impl User {
         }
     }
 
+    /// Whether the user is in any of these rooms.
+    pub(crate) fn is_in_one_of(&self, rooms: &[OwnedRoomId]) -> bool {
+        if rooms.is_empty() {
+            return false;
+        }
+        let known = self.rooms.lock();
+        let mut standings = rooms.iter().filter_map(|room_id| known.get(room_id));
+        standings.any(|standing| standing.room.is_some())
+    }
+
     pub(crate) fn joined_rooms(&self) -> Vec<Arc<Room>> {
         self.rooms
             .lock()
             .values()
             .filter_map(|standing| standing.room.clone())
             .collect()
-    }
-
-    /// Everyone in memory who shares a room with this user, themselves included.
-    pub(crate) fn neighbors(&self) -> Vec<Arc<User>> {
-        let mut found: HashMap<*const Self, Arc<Self>> = HashMap::new();
-        for room in self.joined_rooms() {
-            room.each_listener(|neighbor| {
-                let known = found.entry(Arc::as_ptr(neighbor));
-                known.or_insert_with(|| Arc::clone(neighbor));
-            });
-        }
-        found.into_values().collect()
     }
 
     /// Whether both are in one room.

@@ -204,22 +204,24 @@ impl Reading<'_> {
         ))
     }
 
-    /// How to name and count a room.
+    /// How to name and count a room at the end of the reading.
     pub(crate) async fn summary(&self, room: &Room) -> Result<Summary, SyncError> {
-        let edition = room.edition();
-        if let Some(summary) = self.user.facts.summary(&room.room_id, edition) {
+        let upto = self.upto.position;
+        let edition = room.edition_at(upto);
+        let known = edition.and_then(|edition| self.user.facts.summary(&room.room_id, edition));
+        if let Some(summary) = known {
             return Ok(summary);
         }
         let members = &self.service.parts.members;
         let found = members
-            .room_summary(&room.room_id, &self.user.user_id)
+            .room_summary(&room.room_id, &self.user.user_id, upto)
             .await?;
         let summary = Summary {
             heroes: found.heroes,
             joined_member_count: found.counts.joined,
             invited_member_count: found.counts.invited,
         };
-        if room.edition() == edition {
+        if let Some(edition) = edition.filter(|edition| room.edition() == *edition) {
             self.user
                 .facts
                 .keep_summary(&room.room_id, edition, summary.clone());

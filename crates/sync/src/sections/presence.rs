@@ -51,7 +51,7 @@ impl Reading<'_> {
         let changed = after
             .and_then(|after| Some((after, self.service.index.presence_after(&self.user, after)?)));
         let Some((after, changed)) = changed else {
-            let neighbors = self.user.neighbors();
+            let neighbors = self.service.index.neighbors(&self.user);
             let neighbors = neighbors.iter().map(|user| user.user_id.clone());
             let users: BTreeSet<_> = neighbors.chain([self.user.user_id.clone()]).collect();
             let mut seen = self.statuses(users);

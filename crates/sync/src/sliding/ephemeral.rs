@@ -14,7 +14,7 @@ use super::{
     order::Listed,
     reading::Sliding,
     scope::Scoped,
-    told::{Delta, RoomKey, Sent},
+    told::{AsItIs, Delta, RoomKey, Sent},
 };
 use crate::{
     SyncError,
@@ -110,19 +110,21 @@ impl Sliding<'_> {
             return Ok(None);
         };
         let told = &self.base.told.elsewhere;
-        let has_changed = self.upto.typing > told.typing;
-        delta.elsewhere.typing = self.upto.typing;
         let mut typed_in: HashMap<RoomKey, u64> = told.typed_in.iter().copied().collect();
         // A room may come under the request long after somebody began to type in it.
-        let may_be_new = has_changed || self.service.parts.typing.anybody();
-        if !may_be_new && typed_in.is_empty() {
+        let busy = self.service.parts.typing.rooms(scoped.len());
+        let busy: Option<HashSet<RoomKey, AsItIs>> =
+            busy.map(|rooms| rooms.iter().map(|room_id| RoomKey::new(room_id)).collect());
+        let may_be_busy = |key| busy.as_ref().is_none_or(|busy| busy.contains(key));
+        if typed_in.is_empty() && busy.as_ref().is_some_and(HashSet::is_empty) {
             return Ok(None);
         }
         let mut rooms = BTreeMap::new();
-        for scoped in scoped.iter().filter(|scoped| scoped.is_in(scope)) {
+        for scoped in scoped {
             let listed = &scoped.listed;
             let was_told = typed_in.get(&listed.key).copied();
-            if listed.room.is_none() || !(may_be_new || was_told.is_some()) {
+            let is_due = was_told.is_some() || may_be_busy(&listed.key);
+            if !is_due || listed.room.is_none() || !scoped.is_in(scope) {
                 continue;
             }
             let (counter, now) = self.typing_in(&listed.room_id);

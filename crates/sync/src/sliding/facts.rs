@@ -68,18 +68,19 @@ fn identity<'e>(events: impl IntoIterator<Item = &'e StoredEvent>) -> Identity {
 }
 
 impl Sliding<'_> {
-    /// What identifies a room that the user is in.
+    /// What identifies a room that the user is in, at the end of the reading.
     pub(super) async fn identity_of_joined(&self, room: &Room) -> Result<Arc<Identity>, SyncError> {
-        if let Some(known) = room.identity() {
+        let upto = self.upto.position;
+        if let Some(known) = room.identity_at(upto) {
             return Ok(known);
         }
-        let edition = room.edition();
-        let store = &self.service.parts.sliding;
-        let events = store
-            .entries_now(vec![room.room_id.clone()], places())
+        let edition = room.edition_at(upto);
+        let state = &self.service.parts.state;
+        let events = state
+            .state_entries_at(&room.room_id, upto, places())
             .await?;
         let identity = Arc::new(identity(&events));
-        room.keep_identity(edition, &identity);
+        room.keep_identity(edition, upto, &identity);
         Ok(identity)
     }
 
@@ -107,10 +108,13 @@ impl Sliding<'_> {
 
     /// Reads what identifies the rooms of which memory does not know it, many at once.
     pub(super) async fn read_identities(&self, rooms: &[Arc<Listed>]) -> Result<(), SyncError> {
+        let upto = self.upto.position;
         let mut unknown = Vec::new();
         for listed in rooms {
             match &listed.room {
-                Some(room) if room.identity().is_none() => unknown.push((room, room.edition())),
+                Some(room) if room.identity_at(upto).is_none() => {
+                    unknown.push((room, room.edition_at(upto)));
+                }
                 Some(_) => {}
                 None => {
                     self.identity_of_other(listed).await?;
@@ -120,14 +124,14 @@ impl Sliding<'_> {
         for some in unknown.chunks(AT_ONCE) {
             let ids = some.iter().map(|(room, _)| room.room_id.clone()).collect();
             let store = &self.service.parts.sliding;
-            let events = store.entries_now(ids, places()).await?;
+            let events = store.entries_of_rooms(ids, places(), upto).await?;
             let mut by_room: HashMap<&RoomId, Vec<&StoredEvent>> = HashMap::new();
             for event in &events {
                 by_room.entry(&event.room_id).or_default().push(event);
             }
             for (room, edition) in some {
                 let events = by_room.remove(&*room.room_id).unwrap_or_default();
-                room.keep_identity(*edition, &Arc::new(identity(events)));
+                room.keep_identity(*edition, upto, &Arc::new(identity(events)));
             }
         }
         Ok(())
@@ -140,7 +144,7 @@ impl Sliding<'_> {
     ) -> Result<Vec<Children>, SyncError> {
         let mut found = Vec::new();
         for space in spaces {
-            let listed = self.rooms.by_id.get(space);
+            let listed = self.rooms.get(space);
             if let Some(room) = listed.and_then(|listed| listed.room.as_ref()) {
                 found.push(self.children(room).await?);
             }
@@ -153,17 +157,17 @@ impl Sliding<'_> {
         struct Child {
             via: Vec<String>,
         }
-        let edition = space.edition();
+        let upto = self.upto.position;
+        let edition = space.edition_at(upto);
         let spaces = &self.user.sliding.spaces;
         if let Some((known, children)) = spaces.lock().get(&space.room_id)
-            && *known == edition
+            && Some(*known) == edition
         {
             return Ok(Arc::clone(children));
         }
         let state = &self.service.parts.state;
         let types = Some(vec!["m.space.child".to_owned()]);
-        let now = StreamPosition(i64::MAX - 1);
-        let events = state.state_at(&space.room_id, now, types).await?;
+        let events = state.state_at(&space.room_id, upto, types).await?;
         // One that names no server is not, or no longer, a child.
         let is_child = |event: &&StoredEvent| {
             content::<Child>(event).is_some_and(|child| !child.via.is_empty())
@@ -173,6 +177,9 @@ impl Sliding<'_> {
             .filter_map(|event| OwnedRoomId::try_from(event.state_key.as_deref()?).ok())
             .collect();
         let children = Arc::new(children);
+        let Some(edition) = edition else {
+            return Ok(children);
+        };
         let mut spaces = spaces.lock();
         // Those that one request may ask about are no more.
         if spaces.len() >= 1_000 {

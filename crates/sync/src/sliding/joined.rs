@@ -429,15 +429,16 @@ impl Sliding<'_> {
             displayname: Option<String>,
             avatar_url: Option<String>,
         }
-        let (room_id, edition) = (&room.room_id, room.edition());
-        if let Some(known) = self.user.facts.heroes(room_id, edition) {
+        let (room_id, upto) = (&room.room_id, self.upto.position);
+        let (facts, edition) = (&self.user.facts, room.edition_at(upto));
+        if let Some(known) = edition.and_then(|edition| facts.heroes(room_id, edition)) {
             return Ok(known);
         }
         let keys = heroes.iter();
         let keys = keys.map(|user| (MEMBER.to_owned(), user.to_string()));
-        let store = &self.service.parts.sliding;
-        let events = store
-            .entries_now(vec![room_id.clone()], keys.collect())
+        let state = &self.service.parts.state;
+        let events = state
+            .state_entries_at(room_id, upto, keys.collect())
             .await?;
         let hero = |user_id: &OwnedUserId| {
             let is_theirs = |event: &&greenroom_model::StoredEvent| {
@@ -455,23 +456,35 @@ impl Sliding<'_> {
             }
         };
         let heroes: Arc<[Hero]> = heroes.iter().map(hero).collect();
-        let facts = &self.user.facts;
-        facts.keep_heroes(room_id, edition, Arc::clone(&heroes));
+        if let Some(edition) = edition.filter(|edition| room.edition() == *edition) {
+            facts.keep_heroes(room_id, edition, Arc::clone(&heroes));
+        }
         Ok(heroes)
     }
 
     /// Where the last event stands that a room list goes by.
     async fn bump_stamp(&self, room: &Room) -> Result<StreamPosition, SyncError> {
-        if let Some(known) = room.newest_bump() {
+        let upto = self.upto.position;
+        let known = match room.newest_bump() {
+            Some(known) => known,
+            None => {
+                let store = &self.service.parts.sliding;
+                let newest = store
+                    .newest_of_types(&room.room_id, BUMP_TYPES, LOOK_AT)
+                    .await?;
+                let newest = newest.unwrap_or_default();
+                room.bump(newest);
+                room.newest_bump().unwrap_or(newest)
+            }
+        };
+        if known <= upto {
             return Ok(known);
         }
-        let store = &self.service.parts.sliding;
-        let newest = store
-            .newest_of_types(&room.room_id, BUMP_TYPES, LOOK_AT)
-            .await?;
-        let newest = newest.unwrap_or_default();
-        room.bump(newest);
-        Ok(room.newest_bump().unwrap_or(newest))
+        // It is of a moment after the answer.
+        let before = room.newest_events(upto);
+        let mut before = before.iter().rev().map(|tail| &tail.event);
+        let bump = before.find(|event| BUMP_TYPES.contains(&&*event.event_type));
+        Ok(bump.map_or(upto, |event| event.position))
     }
 
     /// How many events at the end of a timeline came since the answer before.

@@ -29,3 +29,4 @@ pub(crate) use connections::Connections;
 pub(crate) use order::SlidingUser;
 pub use request::SlidingBody;
 pub use service::SlidingRequest;
+pub(crate) use told::RoomKey;

@@ -3,7 +3,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, OnceLock},
 };
 
@@ -11,8 +11,11 @@ use greenroom_model::StreamPosition;
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, events::room::member::MembershipState};
 
-use super::{account::UserData, told::RoomKey};
-use crate::index::{Identity, Room, Standing, User};
+use super::{
+    account::UserData,
+    told::{AsItIs, RoomKey},
+};
+use crate::index::{Identity, Moves, Room, Standing, User};
 
 /// A room that may be in a list.
 #[derive(Debug)]
@@ -78,12 +81,16 @@ pub(crate) type Gone = Arc<[Arc<Listed>]>;
 /// Rooms in order.
 pub(crate) type InOrder = Arc<Vec<Arc<Listed>>>;
 
+/// A user's rooms by their keys.
+pub(crate) type ByKey = Arc<HashMap<RoomKey, Arc<Listed>, AsItIs>>;
+
 #[derive(Debug)]
 struct Known {
     /// Where the user's memberships stood when the rooms were taken in.
     memberships: StreamPosition,
-    in_order: InOrder,
-    by_id: Arc<HashMap<OwnedRoomId, Arc<Listed>>>,
+    rooms: Rooms,
+    /// The number of the last event that the order takes in; `None` if it is none yet.
+    ordered: Option<u64>,
 }
 
 /// What sliding sync keeps with a user.
@@ -101,7 +108,15 @@ pub(crate) struct SlidingUser {
 #[derive(Clone, Debug)]
 pub(crate) struct Rooms {
     pub(crate) in_order: InOrder,
-    pub(crate) by_id: Arc<HashMap<OwnedRoomId, Arc<Listed>>>,
+    pub(crate) by_key: ByKey,
+    /// Whether the user is invited to any of them.
+    pub(crate) has_invites: bool,
+}
+
+impl Rooms {
+    pub(crate) fn get(&self, room_id: &RoomId) -> Option<&Arc<Listed>> {
+        self.by_key.get(&RoomKey::new(room_id))
+    }
 }
 
 /// Puts rooms in order, if they are not.
@@ -116,12 +131,54 @@ fn order(rooms: &InOrder) -> Option<InOrder> {
     Some(Arc::new(moved.into_iter().map(|(_, room)| room).collect()))
 }
 
+impl Known {
+    /// Puts the rooms in order, by looking only at those where something has happened since.
+    fn put_in_order(&mut self, moves: &Moves) {
+        // What comes while the rooms are looked at is looked at again the next time.
+        let now = moves.count();
+        let few = self.rooms.in_order.len() / 4;
+        let moved = self.ordered.and_then(|number| moves.after(number, few));
+        match moved {
+            Some(moved) => self.move_up(&moved),
+            None => {
+                if let Some(in_order) = order(&self.rooms.in_order) {
+                    self.rooms.in_order = in_order;
+                }
+            }
+        }
+        self.ordered = Some(now);
+    }
+
+    /// Puts rooms before all others: something has happened in them after all that is in order.
+    fn move_up(&mut self, moved: &[RoomKey]) {
+        let moved: HashSet<_> = moved.iter().collect();
+        let rooms = moved
+            .into_iter()
+            .filter_map(|key| self.rooms.by_key.get(key));
+        let mut up: Vec<_> = rooms
+            .filter(|room| room.room.is_some())
+            .map(|room| (room.activity(), Arc::clone(room)))
+            .collect();
+        up.sort_by_key(|(position, _)| Reverse(*position));
+        let up: Vec<_> = up.into_iter().map(|(_, room)| room).collect();
+        let first = self.rooms.in_order.iter();
+        if first.zip(&up).all(|(one, other)| Arc::ptr_eq(one, other)) {
+            return;
+        }
+        let moved: HashSet<_> = up.iter().map(Arc::as_ptr).collect();
+        let in_order = Arc::make_mut(&mut self.rooms.in_order);
+        in_order.retain(|room| !moved.contains(&Arc::as_ptr(room)));
+        in_order.splice(0..0, up);
+    }
+}
+
 impl SlidingUser {
     /// The user's rooms with all that changed up to `upto`, in order if that is wanted. `None` if
     /// memory has run ahead of that: then it has to be asked again.
     pub(crate) fn rooms(
         &self,
         user: &User,
+        moves: &Moves,
         upto: StreamPosition,
         order_is_wanted: bool,
     ) -> Option<Rooms> {
@@ -134,36 +191,36 @@ impl SlidingUser {
         let known = match &mut *known {
             Some(known) if known.memberships == memberships => known,
             outdated => {
-                let before = outdated.take().map(|known| known.by_id).unwrap_or_default();
-                outdated.insert(take_in(user, memberships, &before))
+                let before = outdated.take().map(|known| known.rooms.by_key);
+                outdated.insert(take_in(user, memberships, &before.unwrap_or_default()))
             }
         };
-        if order_is_wanted && let Some(in_order) = order(&known.in_order) {
-            known.in_order = in_order;
+        if order_is_wanted {
+            known.put_in_order(moves);
         }
-        let rooms = Rooms {
-            in_order: Arc::clone(&known.in_order),
-            by_id: Arc::clone(&known.by_id),
-        };
+        let rooms = known.rooms.clone();
         (user.newest_membership() == memberships).then_some(rooms)
     }
 }
 
-fn take_in(
-    user: &User,
-    memberships: StreamPosition,
-    before: &HashMap<OwnedRoomId, Arc<Listed>>,
-) -> Known {
-    let mut by_id = HashMap::with_capacity(before.len());
+fn take_in(user: &User, memberships: StreamPosition, before: &ByKey) -> Known {
+    let mut by_key = HashMap::with_capacity_and_hasher(before.len(), AsItIs::default());
     user.each_room(|room_id, standing| {
-        let known = before.get(room_id).filter(|known| known.is_of(standing));
+        let key = RoomKey::new(room_id);
+        let known = before.get(&key).filter(|known| known.is_of(standing));
         let listed = known.map_or_else(|| Arc::new(Listed::new(room_id, standing)), Arc::clone);
-        by_id.insert(room_id.clone(), listed);
+        by_key.insert(key, listed);
     });
+    let in_order: Vec<_> = by_key.values().cloned().collect();
+    let is_invite = |room: &Arc<Listed>| room.membership == MembershipState::Invite;
     Known {
         memberships,
-        in_order: Arc::new(by_id.values().cloned().collect()),
-        by_id: Arc::new(by_id),
+        rooms: Rooms {
+            has_invites: in_order.iter().any(is_invite),
+            in_order: Arc::new(in_order),
+            by_key: Arc::new(by_key),
+        },
+        ordered: None,
     }
 }
 

@@ -80,7 +80,7 @@ impl Sliding<'_> {
         let is_newer = |it: &Listed| gone.iter().any(|gone| gone.room_id == it.room_id);
         let stay: Vec<_> = known
             .iter()
-            .filter(|it| !is_newer(it) && !self.rooms.by_id.contains_key(&it.room_id))
+            .filter(|it| !is_newer(it) && !self.rooms.by_key.contains_key(&it.key))
             // A forgotten room is told of once.
             .filter(|it| !it.forgotten || !self.is_told(it))
             .cloned()

@@ -190,7 +190,7 @@ impl Sliding<'_> {
             it.membership == MembershipState::Invite
                 && (data.blocks_invites || self.ignored.contains(&it.sender))
         };
-        if !in_order.iter().any(is_unwanted) {
+        if !self.rooms.has_invites || !in_order.iter().any(is_unwanted) {
             return in_order;
         }
         let wanted = in_order.iter().filter(|it| !is_unwanted(it));
@@ -203,7 +203,7 @@ impl Sliding<'_> {
         let subscriptions = &self.rules.subscriptions;
         let here = subscriptions
             .keys()
-            .filter_map(|room_id| self.rooms.by_id.get(room_id));
+            .filter_map(|room_id| self.rooms.get(room_id));
         let gone = gone
             .iter()
             .filter(|it| subscriptions.contains_key(&it.room_id));

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    ops::Range,
     sync::Arc,
 };
 
@@ -63,7 +64,7 @@ struct Subscription {
 }
 
 /// Which rooms are in a list: those of which all that is said here is true.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct ListFilters {
     pub(crate) is_dm: Option<bool>,
     pub(crate) is_encrypted: Option<bool>,
@@ -163,6 +164,18 @@ impl ListRule {
                 .iter()
                 .any(|(first, last)| (*first..=*last).contains(&place))
         })
+    }
+
+    /// The wanted ones of so many places.
+    pub(crate) fn places(&self, count: usize) -> Vec<Range<usize>> {
+        let Some(ranges) = &self.ranges else {
+            return vec![0..count];
+        };
+        let place = |place: u64| usize::try_from(place).map_or(count, |place| place.min(count));
+        let ranges = ranges.iter();
+        ranges
+            .map(|(first, last)| place(*first)..place(last.saturating_add(1)))
+            .collect()
     }
 }
 
@@ -415,6 +428,8 @@ mod tests {
             [true, true, true, true, false, false, true, true],
             "{rules:?}"
         );
+        assert_eq!(rules.lists[0].places(3), [0..2, 1..3, 3..3]);
+        assert_eq!(rules.lists[0].places(10), [0..2, 1..4, 9..10]);
         assert!(!ranges(json!([])).unwrap().lists[0].wants_place(0));
         let all = compile(list(json!({"timeline_limit": 1}))).unwrap();
         assert!(all.lists[0].wants_place(5_000), "no ranges are no limit");

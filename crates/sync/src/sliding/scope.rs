@@ -15,6 +15,7 @@ use super::{
     reading::Sliding,
     request::{ExtensionScope, ListFilters, Rule},
     required::Required,
+    told::{AsItIs, RoomKey},
 };
 use crate::{SyncError, index::Identity};
 
@@ -113,6 +114,11 @@ struct Filter<'a> {
 }
 
 impl Filter<'_> {
+    /// Whether it says nothing.
+    fn lets_all_through(&self) -> bool {
+        *self.filters == ListFilters::default()
+    }
+
     fn lets_through(&self, listed: &Listed) -> bool {
         let filters = self.filters;
         let is = |wanted: Option<bool>, is: &dyn Fn() -> bool| wanted.is_none_or(|it| it == is());
@@ -187,6 +193,16 @@ impl Sliding<'_> {
                 data,
                 children,
             };
+            if filter.lets_all_through() {
+                let count = in_order.len();
+                for places in list.places(count) {
+                    let wanted = wanted_by.get_mut(places).unwrap_or_default();
+                    wanted.iter_mut().for_each(|it| *it |= 1 << number);
+                }
+                let count = u64::try_from(count).unwrap_or(u64::MAX);
+                scope.lists.insert(list.name.clone(), ListAnswer { count });
+                continue;
+            }
             let mut count = 0;
             for (listed, wanted_by) in in_order.iter().zip(&mut wanted_by) {
                 if filter.lets_through(listed) {
@@ -204,10 +220,14 @@ impl Sliding<'_> {
             by_rules: HashMap::new(),
             last: None,
         };
+        let subscriptions = rules.subscriptions.iter();
+        let subscriptions: HashMap<RoomKey, &Rule, AsItIs> = subscriptions
+            .map(|(room_id, rule)| (RoomKey::new(room_id), rule))
+            .collect();
         for (listed, lists) in in_order.iter().zip(wanted_by) {
-            let subscription = match rules.subscriptions.is_empty() {
+            let subscription = match subscriptions.is_empty() {
                 true => None,
-                false => rules.subscriptions.get(&listed.room_id),
+                false => subscriptions.get(&listed.key).copied(),
             };
             if lists == 0 && subscription.is_none() {
                 continue;

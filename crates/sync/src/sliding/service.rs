@@ -75,7 +75,10 @@ impl SyncService {
             let upto = service.now_for(&user).await;
             // Only lists go by the order of all rooms.
             let in_order = !rules.lists.is_empty();
-            let Some(rooms) = user.sliding.rooms(&user, upto.position, in_order) else {
+            let Some(rooms) =
+                user.sliding
+                    .rooms(&user, &service.index.moves, upto.position, in_order)
+            else {
                 continue;
             };
             let reading = Sliding {
@@ -97,6 +100,8 @@ impl SyncService {
                 continue;
             }
             let left = until.saturating_duration_since(Instant::now());
+            // Who waits does not hold the order of the rooms: it can be changed in place.
+            drop(reading);
             let is_due = base.is_fresh() || left.is_zero() || !read.answer.is_empty();
             let is_over = is_due || {
                 let parked = service

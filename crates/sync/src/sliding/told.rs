@@ -173,8 +173,6 @@ pub(crate) struct Elsewhere {
     pub(crate) account_data: Option<StreamPosition>,
     /// Rooms whose account data changed while it was not wanted.
     pub(crate) account_data_behind: Arc<[RoomKey]>,
-    /// The counter of typing.
-    pub(crate) typing: u64,
     /// Rooms where the client believes that somebody types, and as of which count.
     pub(crate) typed_in: Arc<[(RoomKey, u64)]>,
 }
@@ -191,7 +189,6 @@ impl PartialEq for Elsewhere {
             && self.direct == other.direct
             && self.account_data == other.account_data
             && self.account_data_behind == other.account_data_behind
-            && self.typing == other.typing
             && self.typed_in == other.typed_in
     }
 }
