@@ -571,3 +571,19 @@ async fn who_was_online_is_read_whole_and_written_by_an_index() {
         assert_eq!(scans, whole, "{sql}: {steps:#?}");
     }
 }
+
+/// Else every statement with a bound `LIMIT` is parsed and planned anew each time it runs; see
+/// `.cargo/config.toml`.
+#[test]
+fn plans_do_not_depend_on_what_is_bound() {
+    #[derive(QueryableByName)]
+    struct CompileOption {
+        #[diesel(sql_type = Text)]
+        compile_options: String,
+    }
+    let options: Vec<CompileOption> = diesel::sql_query("PRAGMA compile_options")
+        .load(&mut Place::on_sqlite().sqlite())
+        .unwrap();
+    let mut options = options.iter().map(|it| it.compile_options.as_str());
+    assert!(options.any(|option| option == "ENABLE_QPSG"));
+}
