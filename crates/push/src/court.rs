@@ -6,7 +6,7 @@ use greenroom_model::{StoredEvent, StreamPosition};
 use ruma::{RoomId, UserId};
 
 use crate::{
-    PushError, RoomContext,
+    PushError,
     event::Candidate,
     judge::{Judge, Verdict},
     rooms::{NEWEST, RoomNow},
@@ -87,16 +87,15 @@ impl Inner {
             name => name.as_ref(),
         };
         let name = name.and_then(|name| name.display_name.as_deref());
-        let now = &court.room.context;
+        let now = &court.room.powerless;
         let then;
-        let room = if court.room.has_power_of(at) || !judge.asks_power(&candidate, now, name) {
+        let room = if !judge.asks_power(&candidate, now, name) {
             now
+        } else if let Some(same) = self.rooms.with_power(&court.room, room_id, at).await? {
+            same
         } else {
             let (power, _) = self.rooms.power_at(room_id, at).await?;
-            then = RoomContext {
-                joined_members: now.joined_members,
-                power,
-            };
+            then = now.with(power);
             &then
         };
         Ok(judge.judge(&candidate, room, name).cloned())

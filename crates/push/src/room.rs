@@ -23,6 +23,17 @@ pub struct RoomContext {
     pub power: NotificationPower,
 }
 
+impl RoomContext {
+    /// The same with these power levels.
+    #[must_use]
+    pub fn with(&self, power: NotificationPower) -> Self {
+        Self {
+            joined_members: self.joined_members,
+            power,
+        }
+    }
+}
+
 /// The part of a room's [power levels] that decides who may trigger which notifications.
 ///
 /// [power levels]: https://spec.matrix.org/v1.19/client-server-api/#mroompower_levels

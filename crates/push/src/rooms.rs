@@ -6,6 +6,7 @@ use dashmap::DashMap;
 use greenroom_model::{StoredEvent, StreamPosition};
 use greenroom_storage::{MemberStore, StateStore, StorageError};
 use ruma::{OwnedRoomId, RoomId};
+use tokio::sync::OnceCell;
 
 use crate::room::{NotificationPower, RoomContext};
 
@@ -18,16 +19,11 @@ pub(crate) const NEWEST: StreamPosition = StreamPosition(i64::MAX);
 /// A room as it stands.
 #[derive(Debug)]
 pub(crate) struct RoomNow {
-    pub(crate) context: RoomContext,
-    /// The event that set the power levels: what came before was sent under others.
-    power_since: StreamPosition,
-}
-
-impl RoomNow {
-    /// Whether the power levels that stand are those that stood at a position.
-    pub(crate) fn has_power_of(&self, at: StreamPosition) -> bool {
-        self.power_since <= at
-    }
+    /// Without power levels: few events make a rule ask for them.
+    pub(crate) powerless: RoomContext,
+    /// With power levels, once somebody has asked, and the event that set them: what came before
+    /// was sent under others.
+    power: OnceCell<(RoomContext, StreamPosition)>,
 }
 
 #[derive(Debug, Default)]
@@ -66,15 +62,13 @@ impl Rooms {
             // In the map before it is read: a change that comes in between finds it there.
             None => self.known.entry(room_id.to_owned()).or_default().edition,
         };
-        let (power, power_since) = self.power_at(room_id, NEWEST).await?;
         let counts = self.members.member_counts(room_id).await?;
-        let context = RoomContext {
-            joined_members: counts.joined,
-            power,
-        };
         let now = Arc::new(RoomNow {
-            context,
-            power_since,
+            powerless: RoomContext {
+                joined_members: counts.joined,
+                ..RoomContext::default()
+            },
+            power: OnceCell::new(),
         });
         if let Some(mut slot) = self.known.get_mut(room_id)
             && slot.edition == edition
@@ -82,6 +76,21 @@ impl Rooms {
             slot.now = Some(Arc::clone(&now));
         }
         Ok(now)
+    }
+
+    /// The room with the power levels that stand, if they are those that stood at a position too.
+    pub(crate) async fn with_power<'n>(
+        &self,
+        now: &'n RoomNow,
+        room_id: &RoomId,
+        at: StreamPosition,
+    ) -> Result<Option<&'n RoomContext>, StorageError> {
+        let read = async || {
+            let (power, since) = self.power_at(room_id, NEWEST).await?;
+            Ok::<_, StorageError>((now.powerless.with(power), since))
+        };
+        let (context, since) = now.power.get_or_try_init(read).await?;
+        Ok((*since <= at).then_some(context))
     }
 
     /// Who could trigger which notifications at a position, and since when.

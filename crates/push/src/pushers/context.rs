@@ -11,7 +11,7 @@ use ruma::{RoomId, UserId};
 use tokio::sync::Semaphore;
 
 use super::{PusherParts, account::Account, feed::Feed, hosts::Hosts, slot::Notifying};
-use crate::{PushError, PushService};
+use crate::{PushError, PushService, rooms::NEWEST};
 
 /// How many pushers read at once what they have missed: others want to read too.
 const CATCHING_UP: usize = 2;
@@ -101,7 +101,10 @@ impl Context {
     /// Reads what there is to know of a room, so that everybody's rules can judge its events at
     /// once.
     pub(super) async fn prepare(&self, room_id: &RoomId) -> Result<(), Trouble> {
-        Ok(self.push.inner.rooms.now(room_id).await.map(drop)?)
+        let rooms = &self.push.inner.rooms;
+        let now = rooms.now(room_id).await?;
+        rooms.with_power(&now, room_id, NEWEST).await?;
+        Ok(())
     }
 
     /// Returns when a user's rules are in memory and nobody is changing them.
