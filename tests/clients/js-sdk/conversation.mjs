@@ -80,6 +80,7 @@ async function thread(alice, bob, roomId) {
     same([summary.count, summary.latest_event.event_id, summary.current_user_participated], [2, last, true], "the thread's summary");
     await bob.sees(() => known().replyToEvent?.getId() === last, "the thread's last message");
     await ok(bob.client.sendReceipt(known().replyToEvent, "m.read"), "threaded receipt");
+    await alice.sees(() => alice.receipts.includes([roomId, last, bob.userId, root].join(" ")), "bob's receipt in the thread");
     await bob.sees(() => bob.room(roomId).getThreadUnreadNotificationCount(root, "total") === 0, "the thread is read");
     const list = await ok(
         bob.client.createThreadListMessagesRequest(roomId, null, 10, sdk.Direction.Backward, sdk.ThreadFilterType.All),

@@ -75,8 +75,8 @@ export class Session {
         });
         this.client.on(sdk.RoomEvent.Receipt, (event, room) => {
             for (const [eventId, byType] of Object.entries(event.getContent())) {
-                for (const userId of Object.keys(byType["m.read"] ?? {})) {
-                    this.receipts.push([room.roomId, eventId, userId].join(" "));
+                for (const [userId, { thread_id: thread }] of Object.entries(byType["m.read"] ?? {})) {
+                    this.receipts.push([room.roomId, eventId, userId, thread].join(" "));
                 }
             }
         });

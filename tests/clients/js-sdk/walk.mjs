@@ -112,6 +112,7 @@ async function lookBack(laptop, roomId, said) {
     const room = laptop.room(roomId);
     const timeline = room.getLiveTimeline();
     same(timeline.getEvents().length, 5, "first sync: events for a limit of 5");
+    same([room.name, room.getJoinedMemberCount()], ["The walk", 2], "first sync: the state before those events");
     for (let pages = 0; room.oldState.paginationToken !== null; pages++) {
         check(pages < 100, "messages: paging back does not end");
         const before = timeline.getEvents().length;
@@ -134,19 +135,35 @@ async function signsOfLife(alice, bob, roomId, lastId) {
     await alice.sees(() => !bobSeen().typing, "bob no longer typing");
 
     await ok(bob.client.sendReadReceipt(bob.room(roomId).findEventById(lastId)), "receipt");
-    await alice.sees(() => alice.receipts.includes([roomId, lastId, bob.userId].join(" ")), "bob's read receipt");
+    await alice.sees(() => alice.receipts.includes([roomId, lastId, bob.userId, "main"].join(" ")), "bob's read receipt");
 
     await ok(bob.client.setDisplayName("Robert"), "set name");
     await alice.sees(() => bobSeen().name === "Robert", "bob's new name in the room");
 }
 
+/** A new session is not told of rooms that one has left until it asks; then it sees them up to the leave. */
+async function leftRooms(url, alice, bob, roomId) {
+    await say(alice, roomId, "Bob has left");
+    const session = new Session(url, await ok(login(url, bob.userId, "bob's secret"), "login"));
+    await session.start(20);
+    same(session.room(roomId), null, "a left room in a first sync that has not asked");
+    const left = await ok(session.client.syncLeftRooms(), "sync of left rooms");
+    const room = left.find((one) => one.roomId === roomId);
+    same([room?.getMyMembership(), room?.name], ["leave", "The walk"], "the left room");
+    const last = room.getLiveTimeline().getEvents().at(-1);
+    same([last.getType(), last.getStateKey(), last.getContent().membership], ["m.room.member", bob.userId, "leave"], "the left room's last event");
+    session.client.stopClient();
+    await ok(session.client.logout(), "logout");
+}
+
 /** Bob leaves; everybody logs out; no token works afterwards. */
-async function part(alice, bob, laptop, roomId) {
+async function part(url, alice, bob, laptop, roomId) {
     await ok(bob.client.leave(roomId), "leave");
     await alice.sees(() => alice.membership(roomId, bob.userId) === "leave", "bob's leaving");
     await bob.sees(() => bob.room(roomId).getMyMembership() === "leave", "his own leaving");
     const { joined } = await ok(alice.client.getJoinedRoomMembers(roomId), "joined members");
     same(Object.keys(joined), [alice.userId], "joined members after the leave");
+    await leftRooms(url, alice, bob, roomId);
 
     for (const session of [bob, laptop, alice]) {
         session.client.stopClient();
@@ -166,7 +183,7 @@ async function walk(url) {
     await lookBack(laptop, roomId, said);
     await signsOfLife(alice, bob, roomId, said.at(-1)[0]);
     await converse(alice, bob, roomId);
-    await part(alice, bob, laptop, roomId);
+    await part(url, alice, bob, laptop, roomId);
 }
 
 function fail(why) {

@@ -14,7 +14,7 @@ import aiohttp
 from mautrix.api import Method, Path
 from mautrix.client import Client, InternalEventType, MembershipEventDispatcher
 from mautrix.errors import MatrixRequestError
-from mautrix.types import EventType, MessageType, RelationType, RoomCreatePreset, TextMessageEventContent
+from mautrix.types import EventType, Filter, MessageType, RelationType, RoomCreatePreset, RoomFilter, TextMessageEventContent
 
 PATIENCE_S = 30
 """How long anything may take before the walk gives up on it."""
@@ -127,12 +127,15 @@ class Bot(Session):
         await self.client.join_room_by_id(event.content["replacement_room"])
 
     async def on_message(self, event):
-        if event.sender == self.user_id or not event.content.body.startswith("!echo "):
+        if event.sender == self.user_id:
+            return
+        if event.content.body == "!think":
+            await self.client.set_typing(event.room_id, 30_000)
+        if not event.content.body.startswith("!echo "):
             return
         said = event.content.body.removeprefix("!echo ")
         await self.client.send_receipt(event.room_id, event.event_id)
         await self.client.react(event.room_id, event.event_id, "✅")
-        await self.client.set_typing(event.room_id, 10_000)
         answer = TextMessageEventContent(msgtype=MessageType.NOTICE, body="thinking")
         answer.set_thread_parent(event)
         draft = await self.client.send_message(event.room_id, answer)
@@ -151,8 +154,15 @@ async def relations(session, room_id, event_id):
     return found
 
 
+def types(event, room_id, user_ids):
+    return event.type == EventType.TYPING and event.room_id == room_id and event.content.user_ids == user_ids
+
+
 async def order(owner, bot, room_id):
-    """The owner gives an order: a reaction, a receipt, and an edited answer in a thread come back."""
+    """The owner gives orders: the bot types; a reaction, a receipt, and an edited answer in a thread come back."""
+    await ok(owner.client.send_text(room_id, "!think"), "send")
+    await owner.sees(lambda e: types(e, room_id, [bot.user_id]), "the bot typing")
+    owner.events.clear()
     asked = await ok(owner.client.send_text(room_id, "!echo hello"), "send")
     reaction = await owner.sees(
         lambda e: e.type == EventType.REACTION and e.content.relates_to.event_id == asked, "the reaction"
@@ -167,6 +177,7 @@ async def order(owner, bot, room_id):
         lambda e: e.type == EventType.ROOM_MESSAGE and e.content.get_edit() == draft.event_id, "the edit"
     )
     same(edit.content.relates_to.rel_type, RelationType.REPLACE, "the edit")
+    await owner.sees(lambda e: types(e, room_id, []), "the bot no longer typing")
     thread = (await relations(owner, room_id, asked))["m.thread"]
     same((thread["count"], thread["latest_event"]["event_id"]), (1, draft.event_id), "the thread's summary")
     bundled = (await relations(owner, room_id, draft.event_id))["m.replace"]
@@ -178,6 +189,42 @@ async def order(owner, bot, room_id):
     gone = lambda e: e.type == EventType.ROOM_REDACTION and e.redacts == reaction.event_id
     await owner.sees(gone, "the reaction taken back")
     await ok(bot.client.react(room_id, asked, "✅"), "react once more")
+
+
+async def first_sync(session, room_filter):
+    """What a first sync has of rooms, as it came: the framework hands on its events, and no counts."""
+    filter_id = await ok(session.client.create_filter(Filter(room=room_filter)), "create filter")
+    answer = await ok(session.client.sync(timeout=0, filter_id=filter_id), "first sync")
+    return answer["rooms"]
+
+
+async def unread(owner, bot, room_id):
+    """What the bot has not read is counted, and what speaks to it in particular."""
+
+    async def counted(total, highlights, what):
+        counts = (await first_sync(bot, RoomFilter()))["join"][room_id]["unread_notifications"]
+        same((counts["notification_count"], counts["highlight_count"]), (total, highlights), what)
+
+    await ok(bot.client.send_receipt(room_id, await ok(owner.client.send_text(room_id, "read"), "send")), "receipt")
+    await counted(0, 0, "the counts after reading")
+    await ok(owner.client.send_text(room_id, "for nobody in particular"), "send")
+    await counted(1, 0, "one unread message")
+    mention = {"msgtype": "m.text", "body": "Bot!", "m.mentions": {"user_ids": [bot.user_id]}}
+    last = await ok(owner.client.send_message_event(room_id, EventType.ROOM_MESSAGE, mention), "send")
+    await counted(2, 1, "a mention among the unread")
+    await ok(bot.client.send_receipt(room_id, last), "receipt")
+    await counted(0, 0, "the counts after reading all")
+
+
+async def left_rooms(bot, room_id):
+    """A first sync has the rooms one is out of where its filter asks for them."""
+    rooms = await first_sync(bot, RoomFilter())
+    check(room_id not in rooms.get("leave", {}), "a left room in a first sync that has not asked")
+    rooms = await first_sync(bot, RoomFilter(include_leave=True))
+    check(room_id in rooms["leave"], "no left room in a first sync that asked")
+    last = rooms["leave"][room_id]["timeline"]["events"][-1]
+    found = (last["type"], last["state_key"], last["content"]["membership"])
+    same(found, ("m.room.member", bot.user_id, "leave"), "the left room's last event")
 
 
 async def keep(bot, room_id):
@@ -230,6 +277,7 @@ async def walk(url):
                 "the bot's joining",
             )
             await order(owner, bot, room_id)
+            await unread(owner, bot, room_id)
             await keep(bot, room_id)
             new_id = await move(owner, bot, room_id)
             await ok(owner.client.kick_user(new_id, bot.user_id, "thank you"), "kick")
@@ -239,6 +287,8 @@ async def walk(url):
                 "the bot's leaving",
             )
             await refused(bot.client.send_text(new_id, "after all"), "M_FORBIDDEN", "sending after a kick")
+            await ok(owner.client.send_text(new_id, "The bot is gone"), "send")
+            await left_rooms(bot, new_id)
         finally:
             for session in (owner, bot):
                 session.client.stop()

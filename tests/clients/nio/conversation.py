@@ -77,6 +77,14 @@ async def relate(alice, bob, room_id):
     summary = threads[0].source["unsigned"]["m.relations"]["m.thread"]
     same((summary["count"], summary["latest_event"]["event_id"]), (12, replies[-1]), "the thread's summary")
 
+    ok(
+        await bob.client.update_receipt_marker(room_id, replies[-2], thread_id=root),
+        nio.UpdateReceiptMarkerResponse,
+        "threaded receipt",
+    )
+    read = (room_id, replies[-2], bob.client.user_id, "m.read", root)
+    await alice.sees(lambda: read in alice.receipts, "bob's receipt in the thread")
+
     gone = await alice.client.room_redact(room_id, replies[0], "a mistake")
     ok(gone, nio.RoomRedactResponse, "redact")
     same(await related(bob, room_id, root, RelationshipType.thread), replies[:0:-1], "the thread without the deleted")
@@ -94,14 +102,27 @@ async def space(alice, bob, room_id):
 
 
 async def replace(alice, bob, room_id):
-    """A room is replaced by a new one."""
-    created = ok(await alice.client.room_create(name="Too small", room_version="10"), nio.RoomCreateResponse, "create room")
+    """A room is replaced by a new one, and Bob follows."""
+    invited = [bob.client.user_id]
+    created = await alice.client.room_create(name="Too small", room_version="10", invite=invited)
+    created = ok(created, nio.RoomCreateResponse, "create room")
     await alice.sees(lambda: created.room_id in alice.client.rooms, "the created room")
+    ok(await bob.client.join(created.room_id), nio.JoinResponse, "join")
+    await bob.sees(lambda: created.room_id in bob.client.rooms, "the joined room")
     upgraded = await alice.client.room_upgrade(created.room_id, "11")
     new_id = ok(upgraded, RoomUpgradeResponse, "upgrade").room_id
     tombstone = await alice.client.room_get_state_event(created.room_id, "m.room.tombstone")
     ok(tombstone, nio.RoomGetStateEventResponse, "tombstone")
     same(tombstone.content["replacement_room"], new_id, "tombstone")
+
+    await bob.sees(lambda: bob.upgrades.get(created.room_id) == new_id, "the tombstone")
+    ok(await alice.client.room_invite(new_id, bob.client.user_id), nio.RoomInviteResponse, "invite")
+    ok(await bob.client.join(new_id), nio.JoinResponse, "join the new room")
+    await bob.sees(lambda: new_id in bob.client.rooms, "the new room")
+    same(bob.client.rooms[new_id].name, "Too small", "the new room's name")
+    create = await bob.client.room_get_state_event(new_id, "m.room.create")
+    predecessor = ok(create, nio.RoomGetStateEventResponse, "create event").content["predecessor"]
+    same(predecessor["room_id"], created.room_id, "the new room's predecessor")
 
 
 async def converse(alice, bob, room_id):

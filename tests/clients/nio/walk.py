@@ -36,10 +36,12 @@ class Session:
         self.messages = []
         self.receipts = []
         self.left = set()  # nio keeps a left room among its rooms.
+        self.upgrades = {}
         self.failure = None
         self.loop = None
         self.synced = asyncio.Condition()
         self.client.add_event_callback(self.on_message, nio.RoomMessageText)
+        self.client.add_event_callback(self.on_upgrade, nio.RoomUpgradeEvent)
         self.client.add_ephemeral_callback(self.on_receipts, nio.ReceiptEvent)
         self.client.add_response_callback(self.on_sync, nio.SyncResponse)
         self.client.add_response_callback(self.on_failed_sync, nio.SyncError)
@@ -47,8 +49,13 @@ class Session:
     async def on_message(self, room, event):
         self.messages.append((room.room_id, event.event_id, event.sender, event.body))
 
+    async def on_upgrade(self, room, event):
+        self.upgrades[room.room_id] = event.replacement_room
+
     async def on_receipts(self, room, event):
-        self.receipts += [(room.room_id, r.event_id, r.user_id, r.receipt_type) for r in event.receipts]
+        self.receipts += [
+            (room.room_id, r.event_id, r.user_id, r.receipt_type, r.thread_id) for r in event.receipts
+        ]
 
     async def on_sync(self, response):
         self.left.update(response.rooms.leave)
@@ -249,11 +256,29 @@ async def signs_of_life(alice, bob, room_id, last):
     await alice.sees(lambda: room.typing_users == [], "bob no longer typing")
 
     ok(await bob.client.update_receipt_marker(room_id, last), nio.UpdateReceiptMarkerResponse, "receipt")
-    receipt = (room_id, last, bob.client.user_id, "m.read")
+    receipt = (room_id, last, bob.client.user_id, "m.read", "main")
     await alice.sees(lambda: receipt in alice.receipts, "bob's read receipt")
 
     ok(await bob.client.set_displayname("Robert"), nio.ProfileSetDisplayNameResponse, "set name")
     await alice.sees(lambda: room.user_name(bob.client.user_id) == "Robert", "bob's new name in the room")
+
+
+async def left_rooms(laptop, room_id, said_after):
+    """A first sync has the rooms one has left where its filter asks for them, up to the leave."""
+
+    async def first_sync(room_filter):
+        laptop.client.next_batch = None
+        return ok(await laptop.client.sync(0, {"room": room_filter}), nio.SyncResponse, "first sync").rooms
+
+    check(room_id not in (await first_sync({})).leave, "a left room in a first sync that has not asked")
+    rooms = await first_sync({"include_leave": True})
+    check(room_id not in rooms.join, "a left room among the joined ones")
+    check(room_id in rooms.leave, "no left room in a first sync that asked")
+    events = rooms.leave[room_id].timeline.events
+    check(events, "the left room without a timeline")
+    check(said_after not in [event.event_id for event in events], "the left room shows what was said later")
+    own = events[-1].source
+    same((own["type"], own["content"]["membership"]), ("m.room.member", "leave"), "the left room's last event")
 
 
 async def part(alice, bob, laptop, room_id):
@@ -263,6 +288,7 @@ async def part(alice, bob, laptop, room_id):
     await bob.sees(lambda: room_id in bob.left, "his own leaving")
     members = ok(await alice.client.joined_members(room_id), nio.JoinedMembersResponse, "joined members")
     same([m.user_id for m in members.members], [alice.client.user_id], "joined members after the leave")
+    await left_rooms(laptop, room_id, await say(alice, room_id, "Bob has left"))
 
     for number, session in enumerate((bob, laptop, alice)):
         await session.stop()

@@ -1,7 +1,7 @@
 //! Paging back from a new session's short first sync to the room's creation.
 
 use matrix_sdk::Room;
-use matrix_sdk::config::SyncSettings;
+use matrix_sdk::config::{SyncSettings, SyncToken};
 use matrix_sdk::deserialized_responses::TimelineEvent;
 use matrix_sdk::room::MessagesOptions;
 use matrix_sdk::ruma::api::client::filter::FilterDefinition;
@@ -99,4 +99,25 @@ pub async fn look_back(laptop: &Session, room_id: &RoomId, said: &[Message]) -> 
         }
     }
     same_list(&found, said, "history: messages in order")
+}
+
+/// A first sync has the rooms one has left where its filter asks for them, up to the leave.
+pub async fn left_rooms(laptop: &Session, room_id: &RoomId) -> Result {
+    let mut filter = FilterDefinition::default();
+    filter.room.include_leave = true;
+    filter.room.timeline.limit = Some(UInt::from(5_u32));
+    let settings = SyncSettings::new()
+        .token(SyncToken::NoToken)
+        .filter(Filter::FilterDefinition(filter));
+    let first = laptop.client.sync_once(settings).await.step("first sync")?;
+    let left = first.rooms.left.get(room_id);
+    let left = left.step("the left room in a first sync that asked")?;
+    let last = left.timeline.events.last();
+    let last = last.step("the left room's timeline")?;
+    same(field(last, "type")?, "m.room.member", "its last event")?;
+    same(
+        last.sender().as_deref(),
+        laptop.client.user_id(),
+        "who left",
+    )
 }

@@ -4,6 +4,7 @@
 //! specification says, and 1 with one line about the first step that did not.
 
 mod history;
+mod life;
 mod phone;
 mod session;
 
@@ -354,6 +355,8 @@ async fn part(mut sessions: [Session; 3], room_id: &RoomId) -> Result {
         [(alice.user_id()?.to_owned(), "Alice Öz".to_owned())],
         "joined members after the leave",
     )?;
+    say(alice, room_id, "Bob has left", "left").await?;
+    history::left_rooms(laptop, room_id).await?;
 
     bob.client.logout().await.step("logout")?;
     laptop.who().await?; // One session's logout leaves the other alone.

@@ -18,18 +18,21 @@ use matrix_sdk_ui::RoomListService;
 use matrix_sdk_ui::eyeball_im::{Vector, VectorDiff};
 use matrix_sdk_ui::room_list_service::filters::new_filter_non_left;
 use matrix_sdk_ui::room_list_service::{RoomList, RoomListItem, RoomListLoadingState};
-use matrix_sdk_ui::timeline::{EventTimelineItem, RoomExt, Timeline, TimelineItem};
+use matrix_sdk_ui::timeline::{
+    EventTimelineItem, RoomExt, Timeline, TimelineItem, TimelineReadReceiptTracking,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::life;
 use crate::session::{Difference, PATIENCE, Result, Session, Step, check, same};
 
 /// Rooms that the list shows at once.
 const PAGE: usize = 50;
 
 /// A client that syncs by its room list.
-struct Phone<'a> {
-    session: &'a Session,
+pub struct Phone<'a> {
+    pub session: &'a Session,
     service: Arc<RoomListService>,
     loop_: JoinHandle<()>,
     /// The number of answers so far, or why the loop has ended.
@@ -60,7 +63,7 @@ impl<'a> Phone<'a> {
     }
 
     /// Waits until an answer of sliding sync has made `predicate` true.
-    async fn sees(&self, what: &str, mut predicate: impl FnMut() -> bool) -> Result {
+    pub async fn sees(&self, what: &str, mut predicate: impl FnMut() -> bool) -> Result {
         let mut synced = self.synced.clone();
         let waiting = async {
             loop {
@@ -77,7 +80,7 @@ impl<'a> Phone<'a> {
         waited.unwrap_or_else(|_| Err(Difference(format!("{what}: not seen by sliding sync"))))
     }
 
-    fn room(&self, room_id: &RoomId) -> Result<Room> {
+    pub fn room(&self, room_id: &RoomId) -> Result<Room> {
         self.service.room(room_id).step("the room in the list")
     }
 }
@@ -89,7 +92,7 @@ impl Drop for Phone<'_> {
 }
 
 /// Waits until the room list, as it is shown, fulfills `predicate`.
-async fn list_shows(
+pub async fn list_shows(
     list: &RoomList,
     what: &str,
     predicate: impl Fn(&Vector<RoomListItem>) -> bool,
@@ -118,7 +121,7 @@ fn ids(shown: &Vector<RoomListItem>) -> Vec<OwnedRoomId> {
 }
 
 /// Waits until the timeline shows the event so that `predicate` holds for it.
-async fn timeline_shows(
+pub async fn timeline_shows(
     timeline: &Timeline,
     event_id: &OwnedEventId,
     what: &str,
@@ -142,7 +145,7 @@ async fn timeline_shows(
     waited.unwrap_or_else(|_| Err(Difference(format!("{what}: not shown by the timeline"))))
 }
 
-async fn send(
+pub async fn send(
     session: &Session,
     room_id: &RoomId,
     content: RoomMessageEventContent,
@@ -151,7 +154,7 @@ async fn send(
     Ok(sent.response.event_id)
 }
 
-fn text(body: &str) -> RoomMessageEventContent {
+pub fn text(body: &str) -> RoomMessageEventContent {
     RoomMessageEventContent::text_plain(body)
 }
 
@@ -306,11 +309,20 @@ pub async fn carry(
     let room = phone.room(room_id)?;
     same(room.name().as_deref(), Some("The walk"), "room name")?;
     phone.service.subscribe_to_rooms(&[room_id]).await;
-    let timeline = room.timeline().await.step("timeline")?;
+    let timeline = room
+        .timeline_builder()
+        .track_read_marker_and_receipts(TimelineReadReceiptTracking::AllEvents)
+        .build()
+        .await
+        .step("timeline")?;
     timeline_shows(&timeline, last, "the last message", |_| true).await?;
     relate(alice, room_id, &timeline).await?;
     unread(alice, &phone, room_id).await?;
+    life::unread_in_a_thread(alice, &phone, room_id).await?;
+    life::typing(alice, &phone, room_id).await?;
+    life::read_by_the_other(alice, &phone, room_id, &timeline).await?;
     list(alice, &phone, &rooms, room_id).await?;
+    life::moved(alice, &phone, &rooms).await?;
     phone.service.stop_sync().step("stop")?;
     let _ = phone.synced.clone().changed().now_or_never();
     Ok(())

@@ -18,8 +18,9 @@ pub(super) struct Params {
     full_state: bool,
     set_presence: Option<SetPresence>,
     timeout: Option<Limit>,
-    /// Clients written before it was in the specification call it by its old name.
-    #[serde(default, alias = "org.matrix.msc4222.use_state_after")]
+    /// Not by the name it had before it was in the specification: who asks by that one reads
+    /// `state_after` by its old name, too, and copes with `state`, which is what it gets.
+    #[serde(default)]
     use_state_after: bool,
 }
 
