@@ -74,7 +74,7 @@ test('a message is answered, reacted to, edited and deleted, and the other side 
 });
 
 test('a thread has its count, its view and its history', async () => {
-  const { alicePage, bobPage, alice, roomId } = await twoInARoom(browser, 'Threads', { names: ['Alice', 'Bob'] });
+  const { alicePage, bobPage, alice, bob, roomId } = await twoInARoom(browser, 'Threads', { names: ['Alice', 'Bob'] });
   await say(alicePage, 'Who brings what?');
   await shown(bobPage, 'Who brings what?');
   await act(bobPage, 'Who brings', 'Reply in thread');
@@ -91,12 +91,19 @@ test('a thread has its count, its view and its history', async () => {
   await shown(alicePage, 'I bring bread');
   await say(alicePage, 'And I bring salt');
   await shown(bobPage, 'And I bring salt');
+  await alicePage.locator('#seen', { hasText: 'Seen by Bob' }).waitFor();
   await alicePage.locator('#close-thread').click();
   await link.filter({ hasText: '2 replies' }).waitFor();
   assert.equal(await link.locator('.badge').count(), 0, 'read by then');
 
-  // More than a page: everything is there after a reload, in order, each once.
+  // Being spoken to in a thread stands out.
   const rootId = await row(alicePage, 'Who brings').getAttribute('data-event-id');
+  await send(bob, roomId, 'm.room.message', 'spoken', {
+    msgtype: 'm.text', body: 'Alice, butter?', 'm.mentions': { user_ids: [alice.userId] }, 'm.relates_to': { rel_type: 'm.thread', event_id: rootId },
+  });
+  await link.locator('.badge.mention', { hasText: '@ 1' }).waitFor();
+
+  // More than a page: everything is there after a reload, in order, each once.
   for (let n = 1; n <= 60; n += 1) {
     await send(alice, roomId, 'm.room.message', `t${n}`, { msgtype: 'm.text', body: `part ${n}`, 'm.relates_to': { rel_type: 'm.thread', event_id: rootId } });
   }
@@ -108,7 +115,7 @@ test('a thread has its count, its view and its history', async () => {
     return document.getElementById('history-status').textContent.includes('thread begins');
   });
   const bodies = await bobPage.locator('.message .body').allTextContents();
-  assert.deepEqual(bodies, ['Who brings what?', 'I bring bread', 'And I bring salt', ...Array.from({ length: 60 }, (_, index) => `part ${index + 1}`)]);
+  assert.deepEqual(bodies, ['Who brings what?', 'I bring bread', 'And I bring salt', 'Alice, butter?', ...Array.from({ length: 60 }, (_, index) => `part ${index + 1}`)]);
   await picture(bobPage, 'thread-light');
   assertClean(alicePage, bobPage);
 });

@@ -73,7 +73,8 @@ function reportMemberships(store, session) {
   store.on('removed', ({ room, event }) => {
     if (!event || event.sender === session.userId) return;
     const reason = plain(event.content?.reason);
-    toast(`You were removed from ${room.name}${reason ? `: ${reason}` : ''}`);
+    const act = event.content?.membership === 'ban' ? 'banned' : 'removed';
+    toast(`You were ${act} from ${room.name}${reason ? `: ${reason}` : ''}`);
   });
 }
 

@@ -36,6 +36,8 @@ export class Room {
     /** Threads that somebody has looked at, and how far this account has read in each. */
     this.threads = new Map();
     this.threadReads = new Map();
+    /** How far others have read in threads: by thread, then by person. */
+    this.threadReceipts = new Map();
     this.counts = { notifications: 0, highlights: 0 };
     this.threadCounts = new Map();
     this.summary = {};
@@ -147,6 +149,7 @@ export class Room {
           const thread = receipt?.thread_id ?? 'main';
           if (thread === 'main') this.receipts.set(userId, eventId);
           else if (userId === this.ownId) this.threadReads.set(thread, eventId);
+          else this.threadReceipts.set(thread, (this.threadReceipts.get(thread) ?? new Map()).set(userId, eventId));
         }
       }
     }
@@ -170,6 +173,17 @@ export class Room {
 
   get encrypted() {
     return this.stateEvent('m.room.encryption') !== undefined;
+  }
+
+  /** The room that this one was replaced by, or null. */
+  get replacement() {
+    const id = this.content('m.room.tombstone').replacement_room;
+    return typeof id === 'string' && id.startsWith('!') ? id : null;
+  }
+
+  /** Whether there is nothing to be written here. */
+  get closed() {
+    return this.encrypted || this.replacement !== null;
   }
 
   get alias() {
@@ -323,13 +337,15 @@ export class Room {
     return this.threads.get(rootId);
   }
 
-  /** Who else has read up to the newest message. */
-  seenBy() {
-    const newest = this.timeline.findLastIndex((event) => isMessage(event) && threadRootOf(event) === null);
+  /** Who else has read up to the newest message of the room itself (`null`) or of a thread. */
+  seenBy(rootId = null) {
+    const events = rootId === null ? this.timeline : this.thread(rootId).events;
+    const receipts = rootId === null ? this.receipts : (this.threadReceipts.get(rootId) ?? []);
+    const newest = events.findLastIndex((event) => isMessage(event) && threadRootOf(event) === rootId);
     if (newest < 0) return [];
-    const below = new Set(this.timeline.slice(newest).map((event) => event.event_id));
-    const sender = this.timeline[newest].sender;
-    return [...this.receipts]
+    const below = new Set(events.slice(newest).map((event) => event.event_id));
+    const { sender } = events[newest];
+    return [...receipts]
       .filter(([userId, eventId]) => userId !== this.ownId && userId !== sender && below.has(eventId))
       .map(([userId]) => userId);
   }

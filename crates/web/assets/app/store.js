@@ -15,6 +15,8 @@ export class Store extends EventTarget {
     this.synced = false;
     this.reading = null;
     this.expected = new Set();
+    /** Rooms that others have shown this account out of, by id: `{name, by, event}`. */
+    this.gone = new Map();
   }
 
   on(topic, listener) {
@@ -92,6 +94,7 @@ export class Store extends EventTarget {
       this.rooms.set(id, room);
     }
     this.expected.delete(id);
+    this.gone.delete(id);
     const fresh = room.applyJoined(section);
     this.emit('room', { id });
     if (whole) return;
@@ -104,17 +107,24 @@ export class Store extends EventTarget {
     const room = new Room(id, this.userId);
     room.applyInvited(section);
     this.rooms.set(id, room);
+    this.gone.delete(id);
     this.emit('room', { id });
     if (!whole) this.emit('invited', { room });
   }
 
   applyLeft(id, section) {
-    const room = this.rooms.get(id);
-    if (!room) return;
-    this.rooms.delete(id);
-    this.expected.delete(id);
     const events = [...list(section.state?.events), ...list(section.timeline?.events)];
     const event = events.findLast((one) => one?.type === 'm.room.member' && one.state_key === this.userId);
+    const room = this.rooms.get(id);
+    if (!room) {
+      // A ban that was lifted.
+      if (event && this.gone.has(id)) Object.assign(this.gone.get(id), { event });
+      this.emit('room', { id });
+      return;
+    }
+    this.rooms.delete(id);
+    this.expected.delete(id);
+    if (event && event.sender !== this.userId) this.gone.set(id, { name: room.name, by: room.memberName(event.sender), event });
     this.emit('room', { id });
     this.emit('removed', { room, event });
   }

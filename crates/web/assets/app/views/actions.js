@@ -72,4 +72,4 @@ export class Actions {
 }
 
 /** Whether there is anything that one can do with a message. */
-export const hasActions = (event, room) => Boolean(event.event_id) && !isRedacted(event) && !room.encrypted;
+export const hasActions = (event, room) => Boolean(event.event_id) && !isRedacted(event) && !room.closed;

@@ -1,6 +1,7 @@
 // The line one writes in: drafts, typing notices, sending.
 
 import { byId, setText } from '../dom.js';
+import { roomHash } from '../router.js';
 import { listNames, plain } from '../text.js';
 import { answerTo, editOf, messageOf } from '../write.js';
 import { summarize } from './message.js';
@@ -40,9 +41,11 @@ export class Composer {
       this.field.value = this.drafts.get(this.place) ?? '';
       this.fit();
     }
-    byId('composer').hidden = room.encrypted;
-    byId('message-hint').hidden = room.encrypted;
+    byId('composer').hidden = room.closed;
+    byId('message-hint').hidden = room.closed;
     byId('encrypted-note').hidden = !room.encrypted;
+    byId('replaced-note').hidden = room.replacement === null;
+    if (room.replacement !== null) byId('replaced-link').href = roomHash(room.replacement, false);
     this.field.placeholder = rootId === null ? `Message ${room.name}` : 'Reply in this thread';
     this.renderTyping();
   }
@@ -96,7 +99,7 @@ export class Composer {
   }
 
   focus() {
-    if (!this.room?.encrypted) this.field.focus({ preventScroll: true });
+    if (!this.room?.closed) this.field.focus({ preventScroll: true });
   }
 
   key(event) {
@@ -134,7 +137,7 @@ export class Composer {
 
   send() {
     const text = this.field.value.trim();
-    if (!text || !this.room || this.room.encrypted) return;
+    if (!text || !this.room || this.room.closed) return;
     const { room, rootId, target } = this;
     const message = messageOf(text, room);
     const content = target?.kind === 'edit'

@@ -4,7 +4,7 @@
 import { explain } from '../api.js';
 import { avatar, byId, reconcile, setText, showText } from '../dom.js';
 import { go, roomHash } from '../router.js';
-import { localpart } from '../text.js';
+import { localpart, plain } from '../text.js';
 import { toast } from './notify.js';
 
 export class Door {
@@ -39,6 +39,12 @@ export class Door {
     if (this.address !== address) showText(byId('door-error'), '');
     this.address = address;
     const room = this.store.find(address);
+    const gone = room ? null : this.store.gone.get(address);
+    byId('door-accept').hidden = isBan(gone);
+    if (gone) {
+      this.showGone(gone, address);
+      return;
+    }
     const invited = room?.membership === 'invite';
     const name = room?.name ?? (address.startsWith('!') ? 'this room' : address);
     reconcile(byId('door-avatar'), [{ key: name, sig: '', build: () => avatar(room ? name : address.replace(/^!.*/, '?'), room?.id ?? address, 'large') }]);
@@ -46,6 +52,18 @@ export class Door {
     setText(byId('door-text'), invited ? inviteText(room) : `You are not in this room yet. If it is open to everyone, you can join. If not, somebody inside has to invite ${this.session.userId}: this page then shows the invitation by itself.`);
     setText(byId('door-accept'), invited ? 'Accept' : 'Join');
     setText(byId('door-decline'), invited ? 'Decline' : 'Not now');
+  }
+
+  /** A room that somebody has shown this account out of. */
+  showGone(gone, id) {
+    const { name, by, event } = gone;
+    const reason = plain(event.content?.reason);
+    reconcile(byId('door-avatar'), [{ key: name, sig: '', build: () => avatar(name, id, 'large') }]);
+    setText(byId('door-title'), `You ${isBan(gone) ? 'are banned' : 'were removed'} from ${name}`);
+    const next = isBan(gone) ? 'You cannot join until the ban is lifted.' : 'You can come back if the room is open to everyone, or if somebody invites you.';
+    setText(byId('door-text'), `${by} has decided so${reason ? `: ${reason}` : ''}. ${next}`);
+    setText(byId('door-accept'), 'Join again');
+    setText(byId('door-decline'), 'Close');
   }
 
   async enter() {
@@ -87,6 +105,8 @@ export class Door {
     }
   }
 }
+
+const isBan = (gone) => gone?.event.content?.membership === 'ban';
 
 function startText(synced, rooms, invited) {
   if (!synced) return 'Loading your rooms…';

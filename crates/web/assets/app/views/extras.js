@@ -58,11 +58,18 @@ export function reactionsNode(reactions, room, toggle) {
 }
 
 /** The way into the thread below a message. */
-export function threadNode({ count, latest, unread }, room, rootId) {
+export function threadNode({ count, latest, notifications, highlights }, room, rootId) {
   const newest = latest ? `${plain(room.memberName(latest.sender), 30)}: ${summarize(latest)}` : '';
   return h('a', { class: 'thread-link', href: threadHash(room.id, rootId) },
     icon('thread'),
     h('span', { class: 'thread-count', text: plural(count, 'reply', 'replies') }),
     newest && h('bdi', { class: 'thread-latest', text: newest }),
-    unread > 0 && h('span', { class: 'badge' }, h('span', { text: String(unread) }), h('span', { class: 'visually-hidden', text: ' unread' })));
+    unreadBadge(notifications, highlights > 0));
+}
+
+/** How much is unread, and whether the reader is spoken to in it; nothing where all is read. */
+export function unreadBadge(count, mentioned) {
+  return count > 0 && h('span', { class: `badge${mentioned ? ' mention' : ''}` },
+    h('span', { text: `${mentioned ? '@ ' : ''}${count}` }),
+    h('span', { class: 'visually-hidden', text: mentioned ? ' unread, you are mentioned' : ' unread' }));
 }

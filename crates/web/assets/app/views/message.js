@@ -80,7 +80,7 @@ export function noticeOf(event, room) {
   const who = room.memberName(event.sender);
   const content = event.content ?? {};
   switch (event.type) {
-    case 'm.room.create': return `${who} created this room`;
+    case 'm.room.create': return `${who} created this room${content.predecessor ? ', in place of an older one' : ''}`;
     case 'm.room.name': return content.name ? `${who} named the room “${plain(content.name, 120)}”` : `${who} removed the name of the room`;
     case 'm.room.topic': return content.topic ? `${who} set the topic: ${plain(content.topic, 300)}` : `${who} removed the topic`;
     case 'm.room.encryption': return `${who} turned on end-to-end encryption`;

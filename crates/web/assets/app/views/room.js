@@ -121,7 +121,7 @@ export class RoomPane {
     byId('close-people').href = roomHash(room.id, false);
     setText(byId('people-count'), String(room.joinedCount));
     this.renderAlone();
-    setText(byId('seen'), this.rootId === null ? seenText(room) : '');
+    setText(byId('seen'), seenText(room, this.rootId));
     byId('thread-bar').hidden = this.rootId === null;
     byId('close-thread').href = roomHash(room.id);
     this.composer.show(room, this.rootId);
@@ -131,7 +131,7 @@ export class RoomPane {
   // Somebody who has just made a room learns what to do next.
   renderAlone() {
     const { room } = this;
-    byId('alone').hidden = this.rootId !== null || room.encrypted || room.joinedCount > 1 || room.invitedCount > 0;
+    byId('alone').hidden = this.rootId !== null || room.closed || room.joinedCount > 1 || room.invitedCount > 0;
     byId('alone-window').href = secondWindow();
     const share = room.alias && room.isPublic ? `Or send somebody this link: ${shareLink(room.alias)}` : '';
     showText(byId('alone-share'), share);
@@ -157,7 +157,7 @@ export class RoomPane {
   }
 }
 
-function seenText(room) {
-  const names = room.seenBy().map((id) => room.memberName(id));
+function seenText(room, rootId) {
+  const names = room.seenBy(rootId).map((id) => room.memberName(id));
   return names.length > 0 ? `Seen by ${listNames(names, 3)}` : '';
 }

@@ -4,6 +4,7 @@ import { avatar, byId, h, nameNode, reconcile, setText } from '../dom.js';
 import { contentOf } from '../relations.js';
 import { current, roomHash } from '../router.js';
 import { localpart, plain, plural, shortTime } from '../text.js';
+import { unreadBadge } from './extras.js';
 import { summarize } from './message.js';
 
 // In a preview the words count for more than who said them.
@@ -52,7 +53,7 @@ function entry(room, store, selected) {
         h('span', { class: 'room-link-top' }, nameNode(name, 'room-link-name'), h('span', { class: 'room-link-time', text: time })),
         h('span', { class: 'room-link-bottom' },
           h('bdi', { class: 'room-link-preview', text: preview }),
-          unread > 0 && h('span', { class: `badge${mentions ? ' mention' : ''}` }, h('span', { text: `${mentions ? '@ ' : ''}${unread}` }), h('span', { class: 'visually-hidden', text: mentions ? ' unread, you are mentioned' : ' unread' })),
+          unreadBadge(unread, mentions),
           invite && h('span', { class: 'badge', text: 'New' }))))) };
 }
 

@@ -156,7 +156,7 @@ export class Timeline {
     return {
       quote: this.quotes.of(event, room, this.thread),
       reactions: id ? room.relations.reactionsTo(id) : [],
-      thread: thread && { ...thread, unread: room.threadCounts.get(id)?.notifications ?? 0 },
+      thread: thread && { ...thread, ...(room.threadCounts.get(id) ?? { notifications: 0, highlights: 0 }) },
     };
   }
 
