@@ -465,17 +465,16 @@ impl Sliding<'_> {
     /// Where the last event stands that a room list goes by.
     async fn bump_stamp(&self, room: &Room) -> Result<StreamPosition, SyncError> {
         let upto = self.upto.position;
-        let known = match room.newest_bump() {
-            Some(known) => known,
-            None => {
-                let store = &self.service.parts.sliding;
-                let newest = store
-                    .newest_of_types(&room.room_id, BUMP_TYPES, LOOK_AT)
-                    .await?;
-                let newest = newest.unwrap_or_default();
-                room.bump(newest);
-                room.newest_bump().unwrap_or(newest)
-            }
+        let known = if let Some(known) = room.newest_bump() {
+            known
+        } else {
+            let store = &self.service.parts.sliding;
+            let newest = store
+                .newest_of_types(&room.room_id, BUMP_TYPES, LOOK_AT)
+                .await?;
+            let newest = newest.unwrap_or_default();
+            room.bump(newest);
+            room.newest_bump().unwrap_or(newest)
         };
         if known <= upto {
             return Ok(known);

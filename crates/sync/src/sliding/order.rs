@@ -137,9 +137,9 @@ impl Known {
         // What comes while the rooms are looked at is looked at again the next time.
         let now = moves.count();
         let few = self.rooms.in_order.len() / 4;
-        let moved = self.ordered.and_then(|number| moves.after(number, few));
-        match moved {
-            Some(moved) => self.move_up(&moved),
+        let since = self.ordered.and_then(|number| moves.after(number, few));
+        match since {
+            Some(rooms) => self.move_up(&rooms),
             None => {
                 if let Some(in_order) = order(&self.rooms.in_order) {
                     self.rooms.in_order = in_order;

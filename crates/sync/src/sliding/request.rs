@@ -169,7 +169,7 @@ impl ListRule {
     /// The wanted ones of so many places.
     pub(crate) fn places(&self, count: usize) -> Vec<Range<usize>> {
         let Some(ranges) = &self.ranges else {
-            return vec![0..count];
+            return std::iter::once(0..count).collect();
         };
         let place = |place: u64| usize::try_from(place).map_or(count, |place| place.min(count));
         let ranges = ranges.iter();

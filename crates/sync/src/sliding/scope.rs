@@ -197,7 +197,9 @@ impl Sliding<'_> {
                 let count = in_order.len();
                 for places in list.places(count) {
                     let wanted = wanted_by.get_mut(places).unwrap_or_default();
-                    wanted.iter_mut().for_each(|it| *it |= 1 << number);
+                    for wanted_by in wanted {
+                        *wanted_by |= 1 << number;
+                    }
                 }
                 let count = u64::try_from(count).unwrap_or(u64::MAX);
                 scope.lists.insert(list.name.clone(), ListAnswer { count });
